@@ -1,0 +1,111 @@
+"""What is indexed: the texts, where they were seen, and how the index was made.
+
+Takes Documents; gives them back by id, whole. One SQLite file, and the truth about the index: a document is in it or is not,
+and whatever vectors say about others is dropped. Owns sqlite3.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import RLock
+
+from langchain_core.documents import Document
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS settings (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS documents (
+    id TEXT PRIMARY KEY, path TEXT NOT NULL, source TEXT NOT NULL, title TEXT NOT NULL, language TEXT NOT NULL,
+    text TEXT NOT NULL, chunks INTEGER NOT NULL, added TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS documents_path ON documents (path);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A document in the catalogue, without its text; `path` is absolute, `source` is as it was named."""
+
+    id: str
+    path: str
+    source: str
+    title: str
+    language: str
+    characters: int
+    chunks: int
+    added: str
+
+
+class Catalogue:
+    """The documents of one index; safe to share between threads."""
+
+    def __init__(self, path: Path) -> None:
+        self._lock = RLock()
+        self._database = sqlite3.connect(path, check_same_thread=False)
+        with self._write() as database:
+            database.executescript(SCHEMA)
+
+    @contextmanager
+    def _write(self) -> Iterator[sqlite3.Connection]:
+        with self._lock, self._database:
+            yield self._database
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._database.close()
+
+    def settings(self) -> dict[str, str]:
+        """What the index records about itself."""
+        with self._lock:
+            return dict(self._database.execute("SELECT key, value FROM settings"))
+
+    def record(self, **settings: str) -> None:
+        """Record settings, replacing those of the same name."""
+        with self._write() as database:
+            database.executemany("INSERT OR REPLACE INTO settings VALUES (?, ?)", settings.items())
+
+    def entries(self) -> list[Entry]:
+        """Every document, by source."""
+        query = "SELECT id, path, source, title, language, length(text), chunks, added FROM documents ORDER BY source"
+        with self._lock:
+            return [Entry(*row) for row in self._database.execute(query)]
+
+    def ids(self) -> set[str]:
+        """The ids of every document."""
+        with self._lock:
+            return {row[0] for row in self._database.execute("SELECT id FROM documents")}
+
+    def get(self, identity: str) -> Document | None:
+        """The document with its whole text, or None."""
+        query = "SELECT text, source, title, language FROM documents WHERE id = ?"
+        with self._lock:
+            row = self._database.execute(query, (identity,)).fetchone()
+        if row is None:
+            return None
+        return Document(id=identity, page_content=row[0], metadata=dict(zip(("source", "title", "language"), row[1:], strict=True)))
+
+    def put(self, document: Document, path: Path, chunks: int, replaces: str | None = None) -> Entry:
+        """Add a document, in one step with the removal of the one that it replaces."""
+        meta, added = document.metadata, datetime.now(UTC).isoformat(timespec="seconds")
+        row = (str(document.id), str(path), meta["source"], meta["title"], meta["language"])
+        with self._write() as database:
+            database.execute(
+                "INSERT OR REPLACE INTO documents VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (*row, document.page_content, chunks, added),
+            )
+            if replaces is not None:
+                database.execute("DELETE FROM documents WHERE id = ?", (replaces,))
+        return Entry(*row, len(document.page_content), chunks, added)
+
+    def move(self, identity: str, path: Path, source: str) -> None:
+        """Record that the same bytes are now seen elsewhere."""
+        with self._write() as database:
+            database.execute("UPDATE documents SET path = ?, source = ? WHERE id = ?", (str(path), source, identity))
+
+    def remove(self, identity: str) -> None:
+        """Forget a document."""
+        with self._write() as database:
+            database.execute("DELETE FROM documents WHERE id = ?", (identity,))

@@ -1,0 +1,83 @@
+"""Texts to vectors: the one owner of sentence-transformers.
+
+Takes passages and questions; gives unit vectors. The bundled model unless another is named. Loading is put off to the
+first use, since it imports torch (seconds); `Encoder` is what the rest of the product asks for, so tests can pass a small one.
+"""
+
+import logging
+from functools import cached_property
+from pathlib import Path
+from threading import Lock
+from typing import Any, Protocol
+
+import numpy as np
+
+from index.split import Range
+from index.weights import NAME, bundled_model
+
+BATCH = 32
+
+
+class Encoder(Protocol):
+    """What an index needs of an embedding model."""
+
+    name: str
+
+    def documents(self, texts: list[str]) -> np.ndarray:
+        """Unit vectors (texts, dimension), float32."""
+
+    def query(self, text: str) -> np.ndarray:
+        """The unit vector (dimension,) of a question, float32."""
+
+    def token_spans(self, texts: list[str]) -> list[list[Range]]:
+        """For each text, the character range of each of its tokens."""
+
+
+class SentenceEncoder:
+    """Any sentence-transformers model, by local path or name; the bundled one by default."""
+
+    def __init__(self, name: str = NAME) -> None:
+        self.name = name
+        self._lock = Lock()
+
+    @cached_property
+    def folder(self) -> str:
+        """Where the model lies: the converted bundled model, or `name` as it was given."""
+        return str(bundled_model()) if self.name == NAME else self.name
+
+    @property
+    def model(self) -> Any:
+        """The loaded model; raises ValueError when `name` is no model that this machine has."""
+        with self._lock:
+            return self._model
+
+    @cached_property
+    def _model(self) -> Any:
+        from sentence_transformers import SentenceTransformer  # imports torch: 6 s
+
+        logging.getLogger("transformers").setLevel(logging.ERROR)  # it reports a pooler that is never used
+        local = self.name == NAME or Path(self.name).exists()
+        try:
+            return SentenceTransformer(self.folder, device="cpu", local_files_only=local)
+        except (OSError, ValueError) as error:
+            raise ValueError(
+                f"No sentence-transformers model at {self.name!r}. Give a folder or a name that is in the local cache: "
+                f"cite index seeds --embedder FOLDER --rebuild"
+            ) from error
+
+    def documents(self, texts: list[str]) -> np.ndarray:
+        """See `Encoder`; the model's own prompt for documents is used."""
+        if not texts:
+            return np.empty((0, self.model.get_embedding_dimension()), dtype=np.float32)
+        return self.model.encode_document(texts, batch_size=BATCH, normalize_embeddings=True, show_progress_bar=False)
+
+    def query(self, text: str) -> np.ndarray:
+        """See `Encoder`; the model's own prompt for queries is used."""
+        return self.model.encode_query(text, normalize_embeddings=True, show_progress_bar=False)
+
+    def token_spans(self, texts: list[str]) -> list[list[Range]]:
+        """See `Encoder`."""
+        if not texts:
+            return []
+        found = self.model.tokenizer(texts, add_special_tokens=False, return_offsets_mapping=True)
+        return [[(int(a), int(b)) for a, b in spans] for spans in found["offset_mapping"]]

@@ -1,0 +1,39 @@
+"""The language of a text, offline: what `split`, `lexical` and the refusal need to know.
+
+Takes a text; gives an ISO 639-1 code. Owns py3langid (BSD, 4 MB).
+"""
+
+import re
+from functools import cache
+from typing import Any
+
+COMMON = (
+    "en fr de es it pt nl ru zh ja ko ar tr pl uk ro el hi vi th sv cs hu fa he id da fi no bg"
+).split()
+OTHER = "ca hr sr sk sl lt lv et ms bn ta te mr gu ur sw tl ka hy az kk sq mk is ga eu gl af".split()
+COMMON_PRIOR = 4.0  # nats in favour of COMMON; chosen on 645 training questions, 99.7 % right
+SHORT = 80  # characters; below it names decide too much, so the text is also judged without them
+NAME = re.compile(r"(?<=\s)[^\W\d_a-z]\w+")  # a capitalised word that does not open the text
+RIGHT_TO_LEFT = frozenset({"ar", "fa", "he", "ur"})
+UNSPACED = frozenset({"zh", "ja", "th"})
+
+
+def detect(text: str, default: str = "en") -> str:
+    """The most likely language of `text`; `default` where it holds no letter."""
+    sample = " ".join(text[:2000].split())
+    if not any(character.isalpha() for character in sample):
+        return default
+    scores = dict(_identifier().rank(sample))
+    if len(sample) < SHORT and (plain := NAME.sub("", sample)) != sample and len(plain) > SHORT // 16:
+        for language, score in _identifier().rank(plain):
+            scores[language] += score
+    return max(scores, key=lambda code: scores[code] + COMMON_PRIOR * (code in COMMON))
+
+
+@cache
+def _identifier() -> Any:
+    from py3langid.langid import MODEL_FILE, LanguageIdentifier  # loads its model: 0.9 s
+
+    identifier = LanguageIdentifier.from_model_file(MODEL_FILE)
+    identifier.set_languages(COMMON + OTHER)
+    return identifier

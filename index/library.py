@@ -1,0 +1,140 @@
+"""An index on disk, opened: catalogue, vectors and BM25 together, owned by one process at a time.
+
+Takes a folder; gives an `Index` that `build` fills and `rag` searches. Two processes writing one Chroma folder silently
+lose vectors, so a lock guards it, with a note of who holds it.
+"""
+
+import json
+import os
+import shutil
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from filelock import FileLock, Timeout
+
+from index.catalogue import Catalogue
+from index.embed import Encoder, SentenceEncoder
+from index.lexical import Lexical
+from index.split import VERSION
+from index.store import Store
+from index.weights import NAME
+
+FOLDER = Path(".chroma")
+
+
+class IndexProblem(RuntimeError):
+    """An index that cannot be used as asked; the message gives the next command."""
+
+
+class IndexBusy(IndexProblem):
+    """Another process holds the index; `url` is where it serves, if it does."""
+
+    def __init__(self, message: str, url: str | None) -> None:
+        super().__init__(message)
+        self.url = url
+
+
+class Index:
+    """One index, held by this process until `close`.
+
+    Raises IndexProblem when there is none (unless `create`), or when it was made with another model or splitter than asked
+    for; IndexBusy when another process holds it. An index remembers its embedding model: `encoder` is needed only to ask
+    for another one, or in tests.
+    """
+
+    def __init__(
+        self, folder: Path = FOLDER, encoder: Encoder | None = None, create: bool = False, command: str = "cite"
+    ) -> None:
+        self.folder = folder
+        if not create and not (folder / "catalogue.sqlite3").exists():
+            raise IndexProblem(f"There is no index in {folder}. Build it: cite index seeds")
+        folder.mkdir(parents=True, exist_ok=True)
+        self._lock = FileLock(f"{folder}.lock")
+        self._acquire(command)
+        try:
+            self.catalogue = Catalogue(folder / "catalogue.sqlite3")
+            self.encoder = self._checked(encoder)
+            self.store = Store(folder / "vectors")
+            self.lexical = Lexical(folder / "lexical")
+            if self.catalogue.settings().get("building"):
+                self.recover()
+        except BaseException:
+            self._lock.release()
+            raise
+
+    @property
+    def _owner(self) -> Path:
+        return Path(f"{self.folder}.owner.json")
+
+    def _acquire(self, command: str) -> None:
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout as error:
+            try:
+                owner = json.loads(self._owner.read_text())
+            except (OSError, ValueError):
+                owner = {"command": "another process", "pid": "unknown", "url": None}
+            at = f" at {owner['url']}" if owner["url"] else ""
+            raise IndexBusy(
+                f"The index in {self.folder} is in use by '{owner['command']}' (process {owner['pid']}){at}. "
+                f"Stop it first: kill {owner['pid']}",
+                owner["url"],
+            ) from error
+        self.serve_at(None, command)
+
+    def serve_at(self, url: str | None, command: str) -> None:
+        """Note for other processes who holds the index, and where it answers."""
+        self._owner.write_text(json.dumps({"pid": os.getpid(), "command": command, "url": url}))
+
+    def _checked(self, encoder: Encoder | None) -> Encoder:
+        """The encoder that the index was built with; raises IndexProblem when another one is asked for."""
+        settings = self.catalogue.settings()
+        name = settings.setdefault("embedder", encoder.name if encoder else NAME)
+        if encoder and encoder.name != name:
+            raise self._mismatch(f"embedding model {name!r}; this run asks for {encoder.name!r}", encoder.name)
+        if (splitter := settings.setdefault("splitter", VERSION)) != VERSION:
+            raise self._mismatch(f"splitter {splitter!r}; this version of cite has {VERSION!r}", name)
+        self.catalogue.record(embedder=name, splitter=VERSION)
+        return encoder or SentenceEncoder(name)
+
+    def _mismatch(self, difference: str, embedder: str) -> IndexProblem:
+        return IndexProblem(
+            f"The index in {self.folder} was built with {difference}. "
+            f"Rebuild it: cite index --rebuild --embedder {embedder}"
+        )
+
+    def recover(self) -> None:
+        """After a build that was killed: drop chunks of documents that were not committed, and make BM25 anew."""
+        committed = self.catalogue.ids()
+        languages = set(self.lexical.languages())
+        for document, found in self.store.documents().items():
+            languages |= found
+            if document not in committed:
+                self.store.remove(document)
+        for language in languages:
+            self.lexical.write(language, self.store.texts(language))
+        self.catalogue.record(building="")
+
+    def close(self) -> None:
+        """Let go of the files and of the lock."""
+        self.store.close()
+        self.catalogue.close()
+        self._owner.unlink(missing_ok=True)
+        self._lock.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+
+def swap(new: Path, folder: Path) -> None:
+    """Put the finished index at `new` in the place of `folder`."""
+    old = folder.with_name(f"{folder.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        folder.rename(old)
+    new.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)

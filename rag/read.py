@@ -1,0 +1,175 @@
+"""The reader: does this passage answer, and with which words?
+
+Takes a question and hits; gives a `Reading` of each: relevance as a calibrated probability, comparable between passages,
+and spans with offsets in the document. `Engine` runs the network; `Reader` is the seam that tests and other readers use.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from math import exp
+from pathlib import Path
+from threading import Lock
+from typing import Any, Protocol
+
+import numpy as np
+
+from index.weights import bundled_model
+from rag.types import Hit, Reading, Span
+
+WEIGHTS = Path(__file__).parent / "weights"
+LONGEST = 320  # tokens of question and passage together; the encoder's limit is 512
+QUESTION_TOKENS = 128  # of a question that are read: its passage must stay whole
+LONGEST_ANSWER = 40  # tokens
+SPANS = 3  # kept of each passage
+PAD = 1  # the tokenizer's padding id
+EDGES = " \t\n\r,;:"  # never part of an answer
+
+
+class Reader(Protocol):
+    """Reads hits; `name` is what the answer's JSON says read them."""
+
+    name: str
+
+    def read(self, question: str, hits: Sequence[Hit]) -> list[Reading]:
+        """One Reading a hit, in the order of the hits."""
+
+
+class Engine(Protocol):
+    """Runs the reader's network: (batch, tokens) int64 ids, mask and passage flags → start, end, relevance logits."""
+
+    def run(self, ids: np.ndarray, mask: np.ndarray, passage: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Logits as float32: (batch, tokens), (batch, tokens), (batch,)."""
+
+
+class TorchEngine:
+    """The reference: the network in float32."""
+
+    def __init__(self, weights: Path = WEIGHTS / "reader.safetensors") -> None:
+        self._weights = weights
+        self._lock = Lock()
+
+    @cached_property
+    def _network(self) -> Any:
+        from rag.network import load  # imports torch: seconds
+
+        return load(bundled_model(), self._weights)
+
+    def run(self, ids: np.ndarray, mask: np.ndarray, passage: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """See `Engine`."""
+        import torch
+
+        with self._lock:
+            network = self._network
+        with torch.inference_mode():
+            start, end, relevance = network(*(torch.from_numpy(part) for part in (ids, mask, passage)))
+        return start.numpy(), end.numpy(), relevance.numpy()
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Logistic weights from the network's logits to a probability, fitted by `training.calibrate` on validation data."""
+
+    relevance: float
+    margin: float
+    bias: float
+    threshold: float
+
+    @classmethod
+    def load(cls, path: Path = WEIGHTS / "calibration.json") -> "Calibration":
+        """The calibration that belongs to the weights."""
+        return cls(**json.loads(path.read_text(encoding="utf-8"))["reader"])
+
+    def logit(self, relevance: float, margin: float) -> float:
+        """The log-odds that a passage answers, from its relevance logit and its best span's lead over "no answer"."""
+        return self.relevance * relevance + self.margin * margin + self.bias
+
+
+class SpanReader:
+    """Our own reader over the bundled encoder."""
+
+    name = "cite-reader-1"
+
+    def __init__(self, engine: Engine | None = None, calibration: Calibration | None = None) -> None:
+        self._engine = engine or TorchEngine()
+        self.calibration = calibration or Calibration.load()
+
+    @cached_property
+    def _tokenizer(self) -> Any:
+        from tokenizers import Tokenizer
+
+        return Tokenizer.from_file(str(bundled_model() / "tokenizer.json"))
+
+    def read(self, question: str, hits: Sequence[Hit]) -> list[Reading]:
+        """See `Reader`; all hits in one batch."""
+        if not hits:
+            return []
+        pairs = self.encode(question, [hit.chunk.page_content for hit in hits])
+        start, end, relevance = self._engine.run(*self.collate(pairs))
+        return [
+            self._reading(hit, pair, start[i], end[i], float(relevance[i]))
+            for i, (hit, pair) in enumerate(zip(hits, pairs, strict=True))
+        ]
+
+    def encode(self, question: str, passages: Sequence[str]) -> list[Any]:
+        """The tokenised pairs `<s> query: QUESTION </s> </s> PASSAGE </s>`, at most LONGEST tokens each."""
+        asked = self._tokenizer.encode(f"query: {question}", add_special_tokens=False)
+        if len(asked.ids) > QUESTION_TOKENS:
+            question = question[: asked.offsets[QUESTION_TOKENS][0] - len("query: ")]
+        pairs = self._tokenizer.encode_batch([(f"query: {question}", passage) for passage in passages])
+        for pair in pairs:
+            pair.truncate(LONGEST)
+        return pairs
+
+    @staticmethod
+    def collate(pairs: Sequence[Any]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Ids, mask and passage flags, padded to the longest pair."""
+        longest = max(len(pair.ids) for pair in pairs)
+        ids = np.full((len(pairs), longest), PAD, dtype=np.int64)
+        passage = np.zeros((len(pairs), longest), dtype=np.int64)
+        for row, pair in enumerate(pairs):
+            ids[row, : len(pair.ids)] = pair.ids
+            passage[row, : len(pair.ids)] = [side == 1 for side in pair.sequence_ids]
+        return ids, (ids != PAD).astype(np.int64), passage
+
+    def _reading(self, hit: Hit, pair: Any, start: np.ndarray, end: np.ndarray, relevance: float) -> Reading:
+        best = best_spans(start, end, len(pair.ids))
+        null = float(start[0] + end[0])
+        logit = self.calibration.logit(relevance, best[0][2] - null if best else -10.0)
+        text, spans = hit.chunk.page_content, []
+        for first, last, score in best:
+            a, b = trim(text, pair.offsets[first][0], pair.offsets[last][1])
+            if a < b:
+                spans.append(Span(hit.start + a, hit.start + b, score - null))
+        return Reading(hit, 1 / (1 + exp(-logit)), tuple(spans))
+
+
+def best_spans(start: np.ndarray, end: np.ndarray, length: int) -> list[tuple[int, int, float]]:
+    """Up to SPANS (first token, last token, score) that do not overlap, best first; token 0 is the null answer."""
+    scores = start[1:length, None] + end[None, 1:length]
+    size = len(scores)
+    length_of = np.arange(size)[None, :] - np.arange(size)[:, None]
+    scores = np.where((length_of < 0) | (length_of >= LONGEST_ANSWER), -np.inf, scores)
+    found: list[tuple[int, int, float]] = []
+    for flat in np.argsort(scores, axis=None)[::-1][: 20 * SPANS]:
+        first, last = divmod(int(flat), size)
+        if not np.isfinite(scores[first, last]) or len(found) == SPANS:
+            break
+        if all(last + 1 < a or first + 1 > b for a, b, _ in found):
+            found.append((first + 1, last + 1, float(scores[first, last])))
+    return found
+
+
+def trim(text: str, start: int, end: int) -> tuple[int, int]:
+    """The range without space and commas at its edges, and without a quotation mark or bracket that lost its other half."""
+    while start < end and text[start] in EDGES:
+        start += 1
+    while end > start and text[end - 1] in EDGES + ".。، ":
+        end -= 1
+    for opening, closing in ("«»", "“”", "()", "[]", "「」", "„“"):
+        if start < end and text[start] == opening and closing not in text[start:end]:
+            start += 1
+        if start < end and text[end - 1] == closing and opening not in text[start:end]:
+            end -= 1
+    return trim(text, start, end) if start < end and (text[start] in EDGES or text[end - 1] in EDGES) else (start, end)

@@ -1,0 +1,74 @@
+"""A question to the chunks that may answer it: vectors and words, fused by rank.
+
+Takes an open Index; gives `Hit`s, or LangChain Documents where it serves as a retriever. Vectors cross languages and carry
+the weight. BM25 counts in full only for chunks in the question's language; in other languages only names and numbers
+are looked up, since other shared words are accidents that would crowd out the right passages.
+"""
+
+from typing import Any
+
+from langchain_core.callbacks import CallbackManagerForRetrieverRun
+from langchain_core.documents import Document
+from langchain_core.retrievers import BaseRetriever
+from pydantic import ConfigDict
+
+from index.language import detect
+from index.lexical import names
+from index.library import Index
+from rag.types import Hit
+
+POOL = 40  # candidates of each search before fusion
+SMOOTHING = 60  # of reciprocal rank fusion: Cormack, Clarke and Büttcher, SIGIR 2009
+LEXICAL_WEIGHT = 0.5  # of a BM25 rank beside a dense one, same language
+NAMES_WEIGHT = 0.3  # the same for names and numbers in other languages
+
+
+class HybridRetriever(BaseRetriever):
+    """Dense ∪ BM25, fused by reciprocal rank; `k` is how many hits."""
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+    index: Any
+    k: int = 8
+
+    def __init__(self, index: Index, k: int = 8, **rest: Any) -> None:
+        super().__init__(index=index, k=k, **rest)
+
+    def _get_relevant_documents(self, query: str, *, run_manager: CallbackManagerForRetrieverRun) -> list[Document]:
+        return [
+            hit.chunk.model_copy(update={"metadata": {**hit.chunk.metadata, "score": hit.score}})
+            for hit in self.hits(query)
+        ]
+
+    def hits(self, question: str, k: int | None = None, language: str | None = None) -> list[Hit]:
+        """The best `k` chunks for a question, best first; chunks of documents no longer indexed are left out."""
+        index: Index = self.index
+        k = self.k if k is None else k
+        dense = index.store.nearest(index.encoder.query(question), max(POOL, 2 * k))
+        lexical = self._lexical(question, language or detect(question), max(POOL, 2 * k))
+        hits = self._fuse(dense, lexical)
+        known = index.catalogue.ids()
+        return [hit for hit in hits if hit.chunk.metadata["document"] in known][:k]
+
+    def _lexical(self, question: str, language: str, pool: int) -> dict[str, tuple[int, float, float]]:
+        """Chunk id → rank, score and weight, over all languages."""
+        found: dict[str, tuple[int, float, float]] = {}
+        for other in self.index.lexical.languages():
+            words, weight = (question, LEXICAL_WEIGHT) if other == language else (names(question), NAMES_WEIGHT)
+            for rank, (identity, score) in enumerate(self.index.lexical.search(words, other, pool), 1):
+                found[identity] = rank, score, weight
+        return found
+
+    def _fuse(self, dense: list[tuple[Document, float]], lexical: dict[str, tuple[int, float, float]]) -> list[Hit]:
+        chunks = {str(chunk.id): chunk for chunk, _ in dense}
+        ranks = {str(chunk.id): (rank, score) for rank, (chunk, score) in enumerate(dense, 1)}
+        missing = [identity for identity in lexical if identity not in chunks]
+        chunks |= {identity: chunk for identity, (chunk, _) in self.index.store.get(missing).items()}
+        hits = []
+        for identity, chunk in chunks.items():
+            dense_rank, dense_score = ranks.get(identity, (None, None))
+            lexical_rank, lexical_score, weight = lexical.get(identity, (None, None, 0.0))
+            fused = (1 / (SMOOTHING + dense_rank) if dense_rank else 0) + (
+                weight / (SMOOTHING + lexical_rank) if lexical_rank else 0
+            )
+            hits.append(Hit(chunk, fused, dense_rank, dense_score, lexical_rank, lexical_score))
+        return sorted(hits, key=lambda hit: -hit.score)

@@ -1,0 +1,102 @@
+"""The few things that travel from a question to its answer; all frozen, all offsets in characters of the document's text."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from langchain_core.documents import Document
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A retrieved chunk with the ranks (from 1) and scores that brought it; None where a search did not find it."""
+
+    chunk: Document
+    score: float
+    dense_rank: int | None = None
+    dense_score: float | None = None
+    lexical_rank: int | None = None
+    lexical_score: float | None = None
+
+    @property
+    def start(self) -> int:
+        """Where the chunk begins in its document."""
+        return int(self.chunk.metadata["start"])
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Words that answer, `document_text[start:end]`, with the reader's score (a logit)."""
+
+    start: int
+    end: int
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What the reader made of one hit: whether it answers (0..1), and its best spans, best first."""
+
+    hit: Hit
+    relevance: float
+    spans: tuple[Span, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """Proof: `quote == document_text[start:end]`, whole sentences, and the `answer`'s words within them."""
+
+    number: int
+    document: str
+    title: str
+    source: str
+    start: int
+    end: int
+    quote: str
+    answer: str
+    language: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What is said to a question, the same on the page, in the API, on the command line and in Python.
+
+    `answered` false means: no citation, `text` is the refusal in the question's language, and `nearest` is the closest passage
+    for the reader to judge. `confidence` (0..1) is the probability that the answer is right. `dropped` counts citations
+    that did not hold.
+    """
+
+    question: str
+    answered: bool
+    text: str
+    language: str
+    confidence: float
+    model: str
+    citations: tuple[Citation, ...] = ()
+    nearest: Citation | None = None
+    readings: tuple[Reading, ...] = ()
+    dropped: int = 0
+    timings_ms: dict[str, float] = field(default_factory=dict)
+
+    def json(self) -> dict[str, Any]:
+        """The answer as JSON types; `readings` become `hits`."""
+        return {
+            **{name: getattr(self, name) for name in ("question", "answered", "text", "language", "confidence", "model")},
+            "citations": [asdict(citation) for citation in self.citations],
+            "nearest": asdict(self.nearest) if self.nearest else None,
+            "hits": [hit_json(reading.hit, reading) for reading in self.readings],
+            "dropped": self.dropped,
+            "timings_ms": self.timings_ms,
+        }
+
+
+def hit_json(hit: Hit, reading: Reading | None = None) -> dict[str, Any]:
+    """A hit as JSON types, with what the reader made of it where it was read."""
+    meta = hit.chunk.metadata
+    found = {
+        "document": meta["document"], "title": meta["title"], "source": meta["source"], "language": meta["language"],
+        "start": meta["start"], "end": meta["end"], "text": hit.chunk.page_content, "score": hit.score,
+        "dense_rank": hit.dense_rank, "dense_score": hit.dense_score,
+        "lexical_rank": hit.lexical_rank, "lexical_score": hit.lexical_score,
+    }  # fmt: skip
+    return found | ({"relevance": reading.relevance} if reading else {})

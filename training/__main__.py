@@ -1,0 +1,45 @@
+"""`python -m training --data FOLDER --out rag/weights/`: the whole recipe, from data to the reader's weights."""
+
+import argparse
+from pathlib import Path
+
+import torch
+from tokenizers import Tokenizer
+
+from index.weights import bundled_model
+from rag import network as reader
+from training import data, lexicon, train
+
+SEED = 20260101
+
+
+def main() -> None:
+    """Mine the lexicon, train, and write `reader.safetensors`."""
+    parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="folder with train/*.jsonl.gz")
+    parser.add_argument("--out", type=Path, default=Path("rag/weights"), help="where reader.safetensors goes")
+    parser.add_argument("--work", type=Path, default=Path("checkpoints"), help="checkpoints and the mined lexicon")
+    parser.add_argument("--minutes", type=float, default=120, help="time for the training loop, resumed runs counted")
+    parser.add_argument("--negative", type=float, default=data.NEGATIVE, help="share of windows without the answer")
+    parser.add_argument("--init", type=Path, help="continue from these weights instead of the embedder alone")
+    options = parser.parse_args()
+    options.work.mkdir(parents=True, exist_ok=True)
+    options.out.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(SEED)
+
+    encoder = bundled_model()
+    words = lexicon.mine(encoder, options.work / "lexicon.json")
+    tokenizer = Tokenizer.from_file(str(encoder / "tokenizer.json"))
+    tokenizer.enable_truncation(train.LONGEST, strategy="only_second")
+    network = reader.load(encoder, options.init) if options.init else reader.ReaderNetwork(encoder)
+    checkpoint = options.work / "reader.pt"
+    seed = SEED + (checkpoint.stat().st_mtime_ns % 10**6 if checkpoint.exists() else 0)  # other examples when resumed
+    examples = data.stream(data.sources(options.data), words, seed, options.negative)
+    steps = train.train(network, train.batches(tokenizer, examples, seed), options.minutes, checkpoint)
+    notes = {"steps": str(steps), "minutes": str(options.minutes), "licence": "CC-BY-SA-4.0"}
+    reader.save(network, encoder, options.out / "reader.safetensors", notes)
+    print(f"{steps} steps; wrote {options.out / 'reader.safetensors'}")
+
+
+if __name__ == "__main__":
+    main()
