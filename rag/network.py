@@ -12,6 +12,9 @@ import numpy as np
 import torch
 from safetensors.numpy import load_file, save_file
 from torch import nn
+from transformers import AutoModel
+
+from index.weights import quiet_transformers
 
 FROZEN_LAYERS = 3  # the lowest hold the alignment between languages, and cost no backward pass
 BLOCK = 32  # weights that share a scale
@@ -23,8 +26,7 @@ class ReaderNetwork(nn.Module):
 
     def __init__(self, encoder_folder: Path) -> None:
         super().__init__()
-        from transformers import AutoModel
-
+        quiet_transformers()
         self.encoder = AutoModel.from_pretrained(str(encoder_folder), add_pooling_layer=False)
         hidden = self.encoder.config.hidden_size
         self.span = nn.Linear(hidden, 2)

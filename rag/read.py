@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from index.lexical import NO_SPACES
 from index.weights import bundled_model
 from rag.types import Hit, Reading, Span
 
@@ -23,8 +24,11 @@ LONGEST = 320  # tokens of question and passage together; the encoder's limit is
 QUESTION_TOKENS = 128  # of a question that are read: its passage must stay whole
 LONGEST_ANSWER = 40  # tokens
 SPANS = 3  # kept of each passage
+OUTSIDE = -5e3  # a lower score has a token outside the passage, which the network masks with -1e4
 PAD = 1  # the tokenizer's padding id
 EDGES = " \t\n\r,;:"  # never part of an answer
+FULL_STOPS = ".。،"
+PAIRS = ("«»", "“”", "„“", "()", "[]", "「」", "（）")
 
 
 class Reader(Protocol):
@@ -154,7 +158,7 @@ def best_spans(start: np.ndarray, end: np.ndarray, length: int) -> list[tuple[in
     found: list[tuple[int, int, float]] = []
     for flat in np.argsort(scores, axis=None)[::-1][: 20 * SPANS]:
         first, last = divmod(int(flat), size)
-        if not np.isfinite(scores[first, last]) or len(found) == SPANS:
+        if scores[first, last] < OUTSIDE or len(found) == SPANS:
             break
         if all(last + 1 < a or first + 1 > b for a, b, _ in found):
             found.append((first + 1, last + 1, float(scores[first, last])))
@@ -162,14 +166,23 @@ def best_spans(start: np.ndarray, end: np.ndarray, length: int) -> list[tuple[in
 
 
 def trim(text: str, start: int, end: int) -> tuple[int, int]:
-    """The range without space and commas at its edges, and without a quotation mark or bracket that lost its other half."""
-    while start < end and text[start] in EDGES:
-        start += 1
-    while end > start and text[end - 1] in EDGES + ".。، ":
-        end -= 1
-    for opening, closing in ("«»", "“”", "()", "[]", "「」", "„“"):
-        if start < end and text[start] == opening and closing not in text[start:end]:
-            start += 1
-        if start < end and text[end - 1] == closing and opening not in text[start:end]:
-            end -= 1
-    return trim(text, start, end) if start < end and (text[start] in EDGES or text[end - 1] in EDGES) else (start, end)
+    """The range as whole words, without space and commas at its edges or a quotation mark that lost its other half."""
+    while 0 < start < len(text) and _one_word(text[start - 1], text[start]):
+        start -= 1
+    while 0 < end < len(text) and _one_word(text[end - 1], text[end]):
+        end += 1
+    before = -1
+    while start < end and before != end - start:
+        before = end - start
+        start += text[start] in EDGES
+        end -= end > start and text[end - 1] in EDGES + FULL_STOPS
+        for opening, closing in PAIRS:
+            inside = text[start:end]
+            start += inside.startswith(opening) and closing not in inside
+            end -= inside.endswith(closing) and opening not in inside
+    return start, max(start, end)
+
+
+def _one_word(left: str, right: str) -> bool:
+    """Whether a cut between these characters would split a word of a script that puts spaces between words."""
+    return left.isalnum() and right.isalnum() and not NO_SPACES.match(left) and not NO_SPACES.match(right)

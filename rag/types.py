@@ -43,7 +43,7 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Citation:
-    """Proof: `quote == document_text[start:end]`, whole sentences, and the `answer`'s words within them."""
+    """Proof: `quote == document_text[start:end]`, whole sentences; `answer == document_text[answer_start:answer_end]`."""
 
     number: int
     document: str
@@ -53,6 +53,8 @@ class Citation:
     end: int
     quote: str
     answer: str
+    answer_start: int
+    answer_end: int
     language: str
     score: float
 

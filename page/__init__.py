@@ -1,0 +1,1 @@
+"""The page's parts: HTML of answers, the Gradio blocks, the web app around them."""

@@ -1,0 +1,110 @@
+"""Answers as HTML: everything that comes from a question or a document is escaped here, once.
+
+Takes `Answer`s; gives HTML that Gradio's chat shows. Each answer is one HTML block on one line, because Markdown would be read
+after a line's end, and no image, form or style can be in it.
+"""
+
+from collections.abc import Sequence
+from html import escape
+from urllib.parse import urlencode
+
+from index.catalogue import Entry
+from rag.types import Answer, Citation, Reading
+
+
+
+def text(value: object) -> str:
+    """Escaped for HTML, on one line, and inert for Markdown and for Gradio's file links."""
+    return escape(str(value)).replace("\r", "").replace("\n", "<br>").replace("`", "&#96;").replace("$", "&#36;")
+
+
+def question(asked: str) -> str:
+    """What the user asked."""
+    return f'<div class="cite-question" dir="auto">{text(asked)}</div>'
+
+
+def thinking() -> str:
+    """Shown at once, until the answer comes."""
+    return '<div class="cite-thinking" role="status">Reading the documents…</div>'
+
+
+def problem(message: str) -> str:
+    """A question that could not be asked."""
+    return f'<div class="cite-problem" role="alert">{text(message)}</div>'
+
+
+def link(citation: Citation) -> str:
+    """The permanent link of a citation, relative to the page."""
+    place = {"doc": citation.document, "start": citation.start, "end": citation.end}
+    answer = {"from": citation.answer_start, "to": citation.answer_end}
+    return "/?" + urlencode(place | answer)
+
+
+def reference(citation: Citation, label: str) -> str:
+    """The `[n]` that opens the source at the quote."""
+    hint = text(" ".join(citation.quote.split())[:300])
+    return f'<a class="cite-ref" href="{escape(link(citation))}" title="{hint}">{label}</a>'
+
+
+def answer(found: Answer, whole: bool = True) -> str:
+    """The answer: its short form with references, each quotation, and a fold with the reasons when it is `whole`."""
+    parts = [_refused(found) if not found.answered else _short(found.citations), *map(_quotation, found.citations)]
+    if found.nearest:
+        parts.append('<p class="cite-label">The nearest passage, for you to judge:</p>' + _quotation(found.nearest))
+    if whole:
+        parts.append(_why(found))
+    done = " cite-done" if whole else ""
+    return f'<div class="cite-answer{done}">{"".join(parts)}</div>'
+
+
+def _refused(found: Answer) -> str:
+    return f'<p class="cite-refusal" dir="auto" lang="{text(found.language)}">{text(found.text)}</p>'
+
+
+def _short(citations: Sequence[Citation]) -> str:
+    groups: dict[str, list[Citation]] = {}
+    for citation in citations:
+        groups.setdefault(citation.answer.casefold(), []).append(citation)
+    lines = [
+        f'<bdi lang="{text(group[0].language)}">{text(group[0].answer)}</bdi> '
+        + "".join(reference(c, f"[{c.number}]") for c in group)
+        for group in groups.values()
+    ]
+    return f'<p class="cite-short">{"; ".join(lines)}</p>'
+
+
+def _quotation(citation: Citation) -> str:
+    start, end = citation.answer_start - citation.start, citation.answer_end - citation.start
+    before, inside, after = citation.quote[:start], citation.quote[start:end], citation.quote[end:]
+    label = f"[{citation.number}]" if citation.number else "[→]"
+    return (
+        f'<blockquote class="cite-quote" dir="auto" lang="{text(citation.language)}">{text(before)}<strong>{text(inside)}</strong>'
+        f"{text(after)} {reference(citation, label)}<cite>{text(citation.title)}</cite></blockquote>"
+    )
+
+
+def _why(found: Answer) -> str:
+    rows = "".join(_row(reading) for reading in found.readings)
+    times = " · ".join(f"{text(name)} {value:.0f} ms" for name, value in found.timings_ms.items())
+    return (
+        f'<details class="cite-why"><summary>Why</summary><p>Confidence {found.confidence:.0%} · read by {text(found.model)} · '
+        f"{times}</p><table><thead><tr><th>answers</th><th>meaning</th><th>words</th><th>passage</th></tr></thead>"
+        f"<tbody>{rows}</tbody></table></details>"
+    )
+
+
+def _row(reading: Reading) -> str:
+    hit = reading.hit
+    dense = f"#{hit.dense_rank} · {hit.dense_score:.2f}" if hit.dense_rank else "–"
+    lexical = f"#{hit.lexical_rank} · {hit.lexical_score:.1f}" if hit.lexical_rank else "–"
+    passage = text(" ".join(hit.chunk.page_content.split())[:160])
+    return f'<tr><td>{reading.relevance:.0%}</td><td>{dense}</td><td>{lexical}</td><td dir="auto">{passage}…</td></tr>'
+
+
+def welcome(entries: Sequence[Entry]) -> str:
+    """What is indexed, in a line."""
+    if not entries:
+        return "<p>Nothing is indexed yet. Add files: <code>cite index FOLDER</code></p>"
+    languages = ", ".join(sorted({entry.language for entry in entries}))
+    count = f"{len(entries)} documents" if len(entries) > 1 else f"1 document, “{text(entries[0].title)}”"
+    return f"<p>Ask in any language. Indexed: {count} ({text(languages)}). Every answer quotes its source.</p>"

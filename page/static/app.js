@@ -1,0 +1,125 @@
+// The source panel: shows a whole document with the quoted words lit, from a citation's link or the page's own address.
+// Text only ever enters the page through textContent.
+"use strict";
+(() => {
+  const texts = new Map(); // document id → promise of {title, language, text, source}
+  const seen = new WeakSet();
+  let shown = null;
+
+  const by = (id) => document.getElementById(id);
+
+  function fetched(id) {
+    if (!texts.has(id)) {
+      texts.set(id, fetch(`/documents/${encodeURIComponent(id)}`).then((reply) => {
+        if (!reply.ok) throw new Error("This document is no longer indexed.");
+        return reply.json();
+      }).catch((error) => { texts.delete(id); throw error; }));
+    }
+    return texts.get(id);
+  }
+
+  function element(tag, className, content) {
+    const made = document.createElement(tag);
+    if (className) made.className = className;
+    made.textContent = content;
+    return made;
+  }
+
+  function marked(text, place) {
+    const mark = element("mark", "cite-mark", "");
+    mark.id = "cite-mark";
+    mark.tabIndex = -1;
+    const inside = place.from >= place.start && place.to <= place.end && place.to > place.from;
+    const from = inside ? place.from : place.start, to = inside ? place.to : place.start;
+    mark.append(text.slice(place.start, from));
+    if (to > from) mark.append(element("strong", "", text.slice(from, to)));
+    mark.append(text.slice(to, place.end));
+    return mark;
+  }
+
+  async function show(place, focus) {
+    const target = by("cite-text");
+    if (!target) return;
+    let found;
+    try {
+      found = await fetched(place.doc);
+    } catch (error) {
+      by("cite-title").textContent = "Source";
+      by("cite-place").textContent = error.message;
+      target.replaceChildren();
+      return;
+    }
+    shown = place.doc;
+    by("cite-title").textContent = found.title;
+    by("cite-place").textContent = `${found.source} · ${found.language}`;
+    target.lang = found.language;
+    const body = document.createDocumentFragment();
+    if (place.end > place.start && place.end <= found.text.length) {
+      body.append(found.text.slice(0, place.start), marked(found.text, place), found.text.slice(place.end));
+    } else {
+      body.append(found.text);
+    }
+    target.replaceChildren(body);
+    const mark = by("cite-mark");
+    if (!mark) return;
+    const panel = by("cite-source");
+    const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    if (focus) panel.scrollIntoView({ block: "nearest" });
+    const top = mark.getBoundingClientRect().top - panel.getBoundingClientRect().top + panel.scrollTop;
+    panel.scrollTo({ top: top - panel.clientHeight / 3, behavior: calm ? "auto" : "smooth" });
+    if (focus) mark.focus({ preventScroll: true });
+  }
+
+  function placed(address) {
+    const asked = new URL(address, location.href).searchParams;
+    const number = (name) => Number.parseInt(asked.get(name) ?? "-1", 10);
+    return { doc: asked.get("doc"), start: number("start"), end: number("end"), from: number("from"), to: number("to") };
+  }
+
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest?.("a.cite-ref");
+    if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    document.querySelectorAll("a.cite-ref[aria-current]").forEach((other) => other.removeAttribute("aria-current"));
+    link.setAttribute("aria-current", "true");
+    show(placed(link.href), true);
+  }, true);
+
+  async function first() {
+    const place = placed(location.href);
+    if (place.doc) return show(place, false);
+    const listed = await (await fetch("/documents")).json();
+    if (listed.length && !shown) await show({ doc: listed[0].id, start: -1, end: -1 }, false);
+  }
+
+  // The newest question stays at the top of the chat, so that its answer reads from the first word.
+  function settle() {
+    const questions = document.querySelectorAll("#cite-chat .cite-question");
+    const last = questions[questions.length - 1];
+    const scroller = last?.closest("[role=log]");
+    if (!last || seen.has(last)) return;
+    seen.add(last);
+    scroller.scrollTop += last.getBoundingClientRect().top - scroller.getBoundingClientRect().top - 24;
+  }
+
+  // Gradio reads a message's HTML source to screen readers; its text is what they should hear.
+  function label() {
+    document.querySelectorAll("#cite-chat [data-testid=bot], #cite-chat [data-testid=user]").forEach((message) => {
+      const name = message.dataset.testid === "bot" ? "Answer" : "Question";
+      if (message.getAttribute("aria-label") !== name) message.setAttribute("aria-label", name);
+    });
+  }
+
+  let started = false;
+  new MutationObserver(() => {
+    if (!started && by("cite-text")) { started = true; first(); }
+    label();
+    settle();
+    document.querySelectorAll(".cite-done").forEach((answer) => {
+      if (seen.has(answer)) return;
+      seen.add(answer);
+      const link = answer.querySelector("a.cite-ref");
+      if (link) show(placed(link.href), false);
+    });
+  }).observe(document.documentElement, { childList: true, subtree: true, attributes: true, attributeFilter: ["class"] });
+})();

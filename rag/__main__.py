@@ -1,0 +1,168 @@
+"""The command line: `cite index`, `cite ask`, `cite chat`, `cite eval`. It translates; it decides nothing."""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")  # models come from this machine; a hub is never asked
+
+from index import Index, IndexBusy, IndexProblem, LoadError, build, rebuild  # noqa: E402
+from index.embed import SentenceEncoder  # noqa: E402
+from index.library import FOLDER  # noqa: E402
+from rag.answer import LONGEST_QUESTION, K, QuestionError, Rag, checked  # noqa: E402
+from rag.evaluate import evaluate, read_questions  # noqa: E402
+
+BAD_INPUT, INTERRUPTED = 2, 130  # exit statuses
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status. What the user can mend is one line on standard error."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.run(options) or 0)
+    except (IndexProblem, LoadError, QuestionError, ValueError, OSError) as error:
+        print(f"cite: {' '.join(str(error).split())}", file=sys.stderr)
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        print("cite: stopped. What was indexed is kept; run the same command to go on", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="cite", description="Ask your documents, in any language; every answer cites their exact words."
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument("--index", type=Path, default=FOLDER, metavar="FOLDER", help="the index (default: %(default)s)")
+    shared.add_argument("--embedder", metavar="NAME", help="a sentence-transformers model (default: the index's own)")
+
+    def command(name: str, run: Any, text: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, parents=[shared], help=text, description=text)
+        added.set_defaults(run=run)
+        return added
+
+    added = command("index", _index, "Bring the index in step with files and folders (.txt, .md).")
+    added.add_argument("paths", type=Path, nargs="*", metavar="PATH", help="files or folders (default: seeds)")
+    added.add_argument("--rebuild", action="store_true", help="make the index anew beside the old one, then swap")
+    added = command("ask", _ask, "Answer one question, or a file of them.")
+    added.add_argument("question", nargs="?", help=f"at most {LONGEST_QUESTION} characters")
+    added.add_argument("--file", type=Path, metavar="FILE", help="JSON lines with `question` and, if wanted, `id`")
+    added.add_argument("--json", action="store_true", help="print the whole answer as JSON")
+    added.add_argument("-k", type=_positive, default=K, help="how many passages to read (default: %(default)s)")
+    added = command("chat", _chat, "Serve the page and its API.")
+    added.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    added.add_argument("--port", type=int, default=7860, help="port to listen on (default: %(default)s)")
+    added = command("eval", _eval, "Measure answers to questions whose answers are known (JSON lines).")
+    added.add_argument("file", type=Path, help="lines with id, question, answerable, quotes, answers")
+    added.add_argument("--json", action="store_true", help="print the figures as JSON")
+    added.add_argument("-k", type=_positive, default=K, help="how many passages to read (default: %(default)s)")
+    return parser
+
+
+def _positive(text: str) -> int:
+    if not text.isdigit() or not 1 <= int(text) <= 100:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to 100")
+    return int(text)
+
+
+def _open(options: argparse.Namespace, create: bool = False) -> Index:
+    encoder = SentenceEncoder(options.embedder) if options.embedder else None
+    return Index(options.index, encoder, create=create, command=f"cite {options.run.__name__.strip('_')}")
+
+
+def _index(options: argparse.Namespace) -> int:
+    from tqdm import tqdm  # only this command shows a bar
+
+    with tqdm(unit="file", disable=None, leave=False) as bar:
+
+        def progress(stage: str, done: int, of: int) -> None:
+            bar.total = of
+            bar.set_description(stage, refresh=False)
+            bar.update(done - bar.n)
+            bar.refresh()
+
+        if options.rebuild:
+            encoder = SentenceEncoder(options.embedder) if options.embedder else SentenceEncoder()
+            report = rebuild(options.index, options.paths, encoder, progress)
+        else:
+            with _open(options, create=True) as index:
+                report = build(index, options.paths or [Path("seeds")], progress)
+    for failure in report.failed:
+        print(f"cite: {failure}", file=sys.stderr)
+    print(f"{options.index}: {report}")
+    return BAD_INPUT if report.failed else 0
+
+
+def _ask(options: argparse.Namespace) -> int:
+    if (options.question is None) == (options.file is None):
+        raise ValueError('Give one question, or --file with JSON lines: cite ask "who supplied drones?"')
+    questions = read_questions(options.file) if options.file else []
+    asked = [question.question for question in questions] or [checked(options.question)]
+    for number, answer in enumerate(_answers(options, asked)):
+        if options.json:
+            line = {"id": questions[number].id, **answer} if questions else answer
+            print(json.dumps(line, ensure_ascii=False), flush=True)
+        else:
+            print("\n\n".join(filter(None, [answer["question"] if questions else "", plain(answer)])), flush=True)
+    return 0
+
+
+def _answers(options: argparse.Namespace, questions: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """The answers' JSON, from the index or from the server that holds it; a question that cannot be asked has an `error`."""
+    try:
+        index = _open(options)
+    except IndexBusy as busy:
+        if busy.url is None:
+            raise
+        from gradio_client import Client  # seconds to import, and needed only while a server runs
+
+        client = Client(busy.url, verbose=False)
+        yield from (client.predict(question, options.k, api_name="/ask") for question in questions)
+        return
+    with index:
+        rag = Rag(index, k=options.k)
+        for question in questions:
+            try:
+                yield rag.invoke(question).json()
+            except QuestionError as error:
+                yield {"question": question, "answered": False, "text": "", "error": str(error)}
+
+
+def plain(answer: dict[str, Any]) -> str:
+    """An answer's JSON for a terminal: its text and where its quotations stand."""
+    if error := answer.get("error"):
+        return str(error)
+    parts = [answer["text"]]
+    parts += [f"[{c['number']}] {c['title']} ({c['source']}, {c['start']}–{c['end']})" for c in answer["citations"]]
+    if nearest := answer["nearest"]:
+        parts.append(f"nearest: > {nearest['quote']} ({nearest['source']}, {nearest['start']}–{nearest['end']})")
+    return "\n".join(parts)
+
+
+def _chat(options: argparse.Namespace) -> int:
+    from ui import serve  # gradio: 4 s to import
+
+    with _open(options) as index:
+        return serve(index, options.host, options.port)
+
+
+def _eval(options: argparse.Namespace) -> int:
+    questions = read_questions(options.file)
+    with _open(options) as index:
+        rag = Rag(index, k=options.k)
+        rag.warm()
+        figures = evaluate(rag, questions)
+    if options.json:
+        print(json.dumps(figures.json(), ensure_ascii=False))
+    else:
+        print(figures, *figures.misses, sep="\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

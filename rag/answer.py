@@ -1,0 +1,166 @@
+"""The chain: a question, its hits, their readings, one cited answer or the one refusal.
+
+Takes a question; gives an `Answer`. `Rag` is a LangChain Runnable: `invoke`, `stream`, `batch`, `ainvoke` and tracing come with it.
+"""
+
+import time
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+from langchain_core.documents import Document
+from langchain_core.runnables import Runnable, RunnableConfig
+
+from index.language import detect
+from index.library import Index
+from rag.cite import Citer
+from rag.messages import refusal
+from rag.read import Reader, SpanReader
+from rag.retrieve import HybridRetriever
+from rag.types import Answer, Citation, Hit, Reading, Span
+
+LONGEST_QUESTION = 2000  # characters
+SEVERAL = 0.6  # of the best reading's relevance: another source this sure is shown beside it
+MOST = 3  # different answers shown
+MOST_CITATIONS = 4
+K = 8  # passages read
+
+
+class QuestionError(ValueError):
+    """A question that cannot be asked; the message says why."""
+
+
+def checked(question: str) -> str:
+    """The question on one line, without control characters; raises QuestionError when it is empty or too long."""
+    kept = "".join(" " if unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") else c for c in question)
+    kept = " ".join(kept.split())
+    if not any(c.isalnum() for c in kept):
+        raise QuestionError("The question is empty. Ask in words: cite ask \"who supplied drones?\"")
+    if len(kept) > LONGEST_QUESTION:
+        raise QuestionError(f"The question has {len(kept)} characters; at most {LONGEST_QUESTION} are read. Shorten it")
+    return kept
+
+
+class Rag(Runnable[str, Answer]):
+    """Answers questions from one index. `k` is how many passages are read."""
+
+    def __init__(self, index: Index, reader: Reader | None = None, threshold: float | None = None, k: int = K) -> None:
+        self.index, self.k = index, k
+        self.reader: Reader = reader or SpanReader()
+        self.retriever = HybridRetriever(index, k)
+        self._citer = Citer(index.catalogue)
+        self._threshold = threshold
+
+    @property
+    def threshold(self) -> float:
+        """The relevance below which the answer is the refusal."""
+        if self._threshold is None:
+            calibration = getattr(self.reader, "calibration", None)
+            self._threshold = calibration.threshold if calibration else 0.5
+        return self._threshold
+
+    def warm(self) -> None:
+        """Load the models now, so that the first question need not wait."""
+        self.index.encoder.query("warm")
+        detect("warm")
+        chunk = Document(page_content="warm", metadata={"start": 0, "end": 4})
+        self.reader.read("warm", [Hit(chunk, 0.0)])
+
+    def invoke(self, input: str, config: RunnableConfig | None = None, **kwargs: Any) -> Answer:
+        """The answer. Raises QuestionError for a question that is empty or too long."""
+        return self._call_with_config(self._answer, input, config, **kwargs)
+
+    def search(self, question: str, k: int) -> list[Hit]:
+        """The `k` passages that may answer, unread. Raises QuestionError as `invoke` does."""
+        return self.retriever.hits(checked(question), k)
+
+    def stream(self, input: str, config: RunnableConfig | None = None, **kwargs: Any) -> Iterator[Answer]:
+        """The answer as it grows: first its short form, then with each quotation; the last is what `invoke` gives."""
+        answer = self.invoke(input, config, **kwargs)
+        head, *quotes = answer.text.split("\n\n")
+        for count in range(len(quotes)):
+            yield replace(answer, text="\n\n".join([head, *quotes[:count]]))
+        yield answer
+
+    def _answer(self, question: str, k: int | None = None) -> Answer:
+        clock = _Clock()
+        question = checked(question)
+        language = detect(question)
+        clock.lap("language")
+        hits = self.retriever.hits(question, k or self.k, language)
+        clock.lap("retrieve")
+        readings = sorted(self.reader.read(question, hits), key=lambda reading: -reading.relevance)
+        clock.lap("read")
+        chosen = select(readings, self.threshold)
+        citations, dropped = self._resolve(chosen)
+        nearest = None if citations else self._nearest(readings)
+        clock.lap("cite")
+        best = readings[0].relevance if readings else 0.0
+        return Answer(
+            question, bool(citations), compose(citations) if citations else refusal(language), language,
+            round(best if citations else 1 - best, 4), self.reader.name, tuple(citations), nearest, tuple(readings),
+            dropped, clock.laps,
+        )  # fmt: skip
+
+    def _resolve(self, chosen: Sequence[tuple[Reading, Span]]) -> tuple[list[Citation], int]:
+        """Citations numbered from 1, and how many spans did not hold; of several in the same sentence the first stays."""
+        citations: list[Citation] = []
+        dropped = 0
+        for reading, span in chosen:
+            made = self._citer.cite(len(citations) + 1, reading.hit, span, reading.relevance)
+            if made is None:
+                dropped += 1
+            elif all((made.document, made.start) != (c.document, c.start) for c in citations):
+                citations.append(made)
+        return citations, dropped
+
+    def _nearest(self, readings: Sequence[Reading]) -> Citation | None:
+        for reading in readings:
+            start, end = reading.hit.start, int(reading.hit.chunk.metadata["end"])
+            span = reading.spans[0] if reading.spans else Span(start, end, 0.0)
+            if made := self._citer.cite(0, reading.hit, span, reading.relevance):
+                return made
+        return None
+
+
+def select(readings: Sequence[Reading], threshold: float) -> list[tuple[Reading, Span]]:
+    """The spans to show, from readings in order of relevance: the best, and others nearly as sure from other words."""
+    if not readings or readings[0].relevance < threshold:
+        return []
+    floor = max(threshold, SEVERAL * readings[0].relevance)
+    chosen: list[tuple[Reading, Span]] = []
+    for reading in readings:
+        if reading.relevance < floor or not reading.spans or len(chosen) == MOST_CITATIONS:
+            continue
+        span = reading.spans[0]
+        if not any(_same_place(reading.hit, span, other.hit, there) for other, there in chosen):
+            chosen.append((reading, span))
+    return chosen
+
+
+def _same_place(a: Hit, x: Span, b: Hit, y: Span) -> bool:
+    return a.chunk.metadata["document"] == b.chunk.metadata["document"] and x.start < y.end and y.start < x.end
+
+
+def compose(citations: Sequence[Citation]) -> str:
+    """The text of an answer without an LLM: the short answers with their numbers, then each quotation, verbatim."""
+    short: dict[str, list[Citation]] = {}
+    for citation in citations:
+        short.setdefault(citation.answer.casefold(), []).append(citation)
+    heads = [group[0].answer + " " + "".join(f"[{c.number}]" for c in group) for group in list(short.values())[:MOST]]
+    return "\n\n".join(["; ".join(heads), *(f"> {c.quote} [{c.number}]".replace("\n", "\n> ") for c in citations)])
+
+
+class _Clock:
+    """Milliseconds of each step."""
+
+    def __init__(self) -> None:
+        self.laps: dict[str, float] = {}
+        self._started = self._last = time.perf_counter()
+
+    def lap(self, name: str) -> None:
+        now = time.perf_counter()
+        self.laps[name] = round(1000 * (now - self._last), 1)
+        self.laps["total"] = round(1000 * (now - self._started), 1)
+        self._last = now

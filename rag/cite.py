@@ -1,0 +1,68 @@
+"""Spans to citations: the exact sentences, checked against the source's own characters.
+
+Takes spans and the documents they point into; gives numbered `Citation`s and counts what does not hold. Nothing is ever found
+again by likeness: a citation is a range, or it is dropped.
+"""
+
+from bisect import bisect_right
+from collections import OrderedDict
+from threading import Lock
+
+from langchain_core.documents import Document
+
+from index.catalogue import Catalogue
+from index.split import Range, sentences
+from rag.types import Citation, Hit, Span
+
+KEPT = 64  # documents whose text and sentences stay in memory
+
+
+class Citer:
+    """Makes citations into the documents of one catalogue."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+        self._kept: OrderedDict[str, tuple[Document, list[Range]]] = OrderedDict()
+        self._lock = Lock()
+
+    def cite(self, number: int, hit: Hit, span: Span, score: float) -> Citation | None:
+        """The citation of a span with the sentences around it; None when the document is gone or does not hold it."""
+        identity = hit.chunk.metadata["document"]
+        if (found := self._document(identity)) is None:
+            return None
+        document, ranges = found
+        text = document.page_content
+        if not 0 <= span.start < span.end <= len(text) or text[hit.start : hit.chunk.metadata["end"]] != hit.chunk.page_content:
+            return None
+        start, end = enclosing(ranges, span)
+        meta = document.metadata
+        return Citation(
+            number, identity, meta["title"], meta["source"], start, end, text[start:end], text[span.start : span.end],
+            span.start, span.end, hit.chunk.metadata["language"], score,
+        )  # fmt: skip
+
+    def _document(self, identity: str) -> tuple[Document, list[Range]] | None:
+        # The catalogue is asked each time: a document may have been removed since.
+        if identity not in self._catalogue.ids():
+            return None
+        with self._lock:
+            if identity in self._kept:
+                self._kept.move_to_end(identity)
+                return self._kept[identity]
+        document = self._catalogue.get(identity)
+        if document is None:
+            return None
+        found = document, sentences(document.page_content, document.metadata["language"])
+        with self._lock:
+            self._kept[identity] = found
+            while len(self._kept) > KEPT:
+                self._kept.popitem(last=False)
+        return found
+
+
+def enclosing(ranges: list[Range], span: Span) -> Range:
+    """From the start of the sentence that holds the span's start to the end of the one that holds its end."""
+    starts = [start for start, _ in ranges]
+    first = max(0, bisect_right(starts, span.start) - 1)
+    last = max(0, bisect_right(starts, span.end - 1) - 1)
+    return min(ranges[first][0], span.start), max(ranges[last][1], span.end)

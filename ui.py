@@ -1,0 +1,49 @@
+"""The page's entry: `serve` runs the chat and its API on this machine, and nowhere else.
+
+Takes an open Index; gives a running server. What is on the page is left to the package `page`.
+"""
+
+import os
+import socket
+import sys
+import threading
+
+# Read by gradio when it is imported: with them, neither the server nor the page asks anything of another machine.
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+import uvicorn  # noqa: E402
+
+from index import Index  # noqa: E402
+from page.app import app  # noqa: E402
+from rag import Rag  # noqa: E402
+
+
+def serve(index: Index, host: str = "127.0.0.1", port: int = 7860) -> int:
+    """Serve until interrupted; port 0 takes a free one. Raises OSError when the port is taken, naming another."""
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        raise OSError(f"Port {port} on {host} cannot be used ({error.strerror}). Choose another: cite chat --port {port + 1}") from error
+    rag = Rag(index)
+    server = uvicorn.Server(uvicorn.Config(app(rag), log_level="warning"))
+    url = f"http://{host}:{listener.getsockname()[1]}"
+    index.serve_at(url, "cite chat")
+    threading.Thread(target=_announce, args=(server, url), daemon=True).start()
+    threading.Thread(target=rag.warm, daemon=True).start()
+    server.run(sockets=[listener])
+    return 0
+
+
+def _announce(server: uvicorn.Server, url: str) -> None:
+    while not server.started:
+        threading.Event().wait(0.05)
+    print(f"Cité answers at {url}  (Ctrl+C stops it)", flush=True)
+
+
+if __name__ == "__main__":
+    from rag.__main__ import main
+
+    sys.exit(main(["chat", *sys.argv[1:]]))
