@@ -12,11 +12,11 @@ import threading
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
-import uvicorn  # noqa: E402
+import uvicorn
 
-from index import Index  # noqa: E402
-from page.app import app  # noqa: E402
-from rag import Rag  # noqa: E402
+from index import Index
+from page.app import app
+from rag import Rag
 
 
 def serve(index: Index, host: str = "127.0.0.1", port: int = 7860) -> int:
@@ -26,11 +26,12 @@ def serve(index: Index, host: str = "127.0.0.1", port: int = 7860) -> int:
     try:
         listener.bind((host, port))
     except OSError as error:
-        raise OSError(f"Port {port} on {host} cannot be used ({error.strerror}). Choose another: cite chat --port {port + 1}") from error
+        another = f"Choose another: cite chat --port {port + 1}"
+        raise OSError(f"Port {port} on {host} cannot be used ({error.strerror}). {another}") from error
     rag = Rag(index)
     server = uvicorn.Server(uvicorn.Config(app(rag), log_level="warning"))
     url = f"http://{host}:{listener.getsockname()[1]}"
-    index.serve_at(url, "cite chat")
+    index.serve_at(url)
     threading.Thread(target=_announce, args=(server, url), daemon=True).start()
     threading.Thread(target=rag.warm, daemon=True).start()
     server.run(sockets=[listener])

@@ -1,7 +1,8 @@
 """Offline: files to a searchable index. The listing is the pipeline: load, split, embed, store."""
 
 from index.build import Report, build, rebuild
-from index.library import Index, IndexBusy, IndexProblem
+from index.library import Index
 from index.load import LoadError
+from index.lock import IndexBusy, IndexProblem
 
 __all__ = ["Index", "IndexBusy", "IndexProblem", "LoadError", "Report", "build", "rebuild"]

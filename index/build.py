@@ -11,8 +11,9 @@ from pathlib import Path
 
 from index.catalogue import Catalogue, Entry
 from index.embed import Encoder
-from index.library import Index, IndexProblem, swap
+from index.library import Index, swap
 from index.load import LoadError, find, identity, load, read
+from index.lock import IndexProblem, Ownership
 from index.split import split
 
 Progress = Callable[[str, int, int], None]  # what is being done, how many are done, of how many
@@ -116,14 +117,20 @@ class _Run:
 def rebuild(folder: Path, paths: Iterable[Path], encoder: Encoder, progress: Progress = silent) -> Report:
     """Index `paths` (or, without any, every file that the old index knows) into a new index, then put it in the old one's place.
 
-    The old index stays as it is until the new one is whole. Raises IndexProblem when there is nothing to index.
+    The old index stays as it is until the new one is whole. Raises IndexProblem when there is nothing to index, IndexBusy
+    when another process holds the index.
     """
-    paths = list(paths) or _known_paths(folder)
     new = folder.with_name(f"{folder.name}.new")
-    shutil.rmtree(new, ignore_errors=True)
-    with Index(new, encoder, create=True, command="cite index --rebuild") as index:
-        report = build(index, paths, progress)
-    swap(new, folder)
+    ownership = Ownership(folder, "cite index --rebuild")
+    try:
+        paths = list(paths) or _known_paths(folder)
+        shutil.rmtree(new, ignore_errors=True)
+        with Index(new, encoder, create=True) as index:
+            report = build(index, paths, progress)
+        swap(new, folder)
+    finally:
+        ownership.release()
+        Path(f"{new}.lock").unlink(missing_ok=True)
     return report
 
 

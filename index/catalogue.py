@@ -85,7 +85,9 @@ class Catalogue:
             row = self._database.execute(query, (identity,)).fetchone()
         if row is None:
             return None
-        return Document(id=identity, page_content=row[0], metadata=dict(zip(("source", "title", "language"), row[1:], strict=True)))
+        return Document(
+            id=identity, page_content=row[0], metadata=dict(zip(("source", "title", "language"), row[1:], strict=True))
+        )
 
     def put(self, document: Document, path: Path, chunks: int, replaces: str | None = None) -> Entry:
         """Add a document, in one step with the removal of the one that it replaces."""

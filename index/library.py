@@ -1,38 +1,22 @@
 """An index on disk, opened: catalogue, vectors and BM25 together, owned by one process at a time.
 
-Takes a folder; gives an `Index` that `build` fills and `rag` searches. Two processes writing one Chroma folder silently
-lose vectors, so a lock guards it, with a note of who holds it.
+Takes a folder; gives an `Index` that `build` fills and `rag` searches.
 """
 
-import json
-import os
 import shutil
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from filelock import FileLock, Timeout
-
 from index.catalogue import Catalogue
 from index.embed import Encoder, SentenceEncoder
 from index.lexical import Lexical
+from index.lock import IndexProblem, Ownership
 from index.split import VERSION
 from index.store import Store
 from index.weights import NAME
 
 FOLDER = Path(".chroma")
-
-
-class IndexProblem(RuntimeError):
-    """An index that cannot be used as asked; the message gives the next command."""
-
-
-class IndexBusy(IndexProblem):
-    """Another process holds the index; `url` is where it serves, if it does."""
-
-    def __init__(self, message: str, url: str | None) -> None:
-        super().__init__(message)
-        self.url = url
 
 
 class Index:
@@ -50,8 +34,7 @@ class Index:
         if not create and not (folder / "catalogue.sqlite3").exists():
             raise IndexProblem(f"There is no index in {folder}. Build it: cite index seeds")
         folder.mkdir(parents=True, exist_ok=True)
-        self._lock = FileLock(f"{folder}.lock")
-        self._acquire(command)
+        self._ownership = Ownership(folder, command)
         try:
             self.catalogue = Catalogue(folder / "catalogue.sqlite3")
             self.encoder = self._checked(encoder)
@@ -60,32 +43,12 @@ class Index:
             if self.catalogue.settings().get("building"):
                 self.recover()
         except BaseException:
-            self._lock.release()
+            self._ownership.release()
             raise
 
-    @property
-    def _owner(self) -> Path:
-        return Path(f"{self.folder}.owner.json")
-
-    def _acquire(self, command: str) -> None:
-        try:
-            self._lock.acquire(timeout=0)
-        except Timeout as error:
-            try:
-                owner = json.loads(self._owner.read_text())
-            except (OSError, ValueError):
-                owner = {"command": "another process", "pid": "unknown", "url": None}
-            at = f" at {owner['url']}" if owner["url"] else ""
-            raise IndexBusy(
-                f"The index in {self.folder} is in use by '{owner['command']}' (process {owner['pid']}){at}. "
-                f"Stop it first: kill {owner['pid']}",
-                owner["url"],
-            ) from error
-        self.serve_at(None, command)
-
-    def serve_at(self, url: str | None, command: str) -> None:
-        """Note for other processes who holds the index, and where it answers."""
-        self._owner.write_text(json.dumps({"pid": os.getpid(), "command": command, "url": url}))
+    def serve_at(self, url: str) -> None:
+        """Note for other processes where this one answers."""
+        self._ownership.note(url)
 
     def _checked(self, encoder: Encoder | None) -> Encoder:
         """The encoder that the index was built with; raises IndexProblem when another one is asked for."""
@@ -120,13 +83,14 @@ class Index:
         """Let go of the files and of the lock."""
         self.store.close()
         self.catalogue.close()
-        self._owner.unlink(missing_ok=True)
-        self._lock.release()
+        self._ownership.release()
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
 

@@ -20,6 +20,18 @@ BOMS = (
     (codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF32_LE, "utf-32-le"), (codecs.BOM_UTF32_BE, "utf-32-be"),
     (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"),
 )  # fmt: skip
+LEGACY = (
+    "cp1252",
+    "cp1251",
+    "cp1250",
+    "cp1253",
+    "cp1254",
+    "cp1256",
+    "gb18030",
+    "shift_jis",
+    "big5",
+    "euc_kr",
+)  # most common first
 BINARY = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 
 
@@ -81,18 +93,24 @@ def decode(raw: bytes, name: str) -> str:
 
     Raises LoadError for binary data.
     """
-    for bom, encoding in BOMS:
-        if raw.startswith(bom):
-            return _checked(raw[len(bom) :].decode(encoding, errors="replace"), name)
     try:
+        for bom, encoding in BOMS:
+            if raw.startswith(bom):
+                return _checked(raw[len(bom) :].decode(encoding), name)
         return _checked(raw.decode("utf-8"), name)
     except UnicodeDecodeError:
-        from charset_normalizer import from_bytes  # seldom needed
+        return _checked(_guess(raw, name), name)
 
-        best = None if BINARY.search(raw[:4096].decode("latin-1")) else from_bytes(raw).best()
-        if best is None:
-            raise LoadError(f"{name} is binary or in no known encoding. Save it as UTF-8 text") from None
-        return _checked(str(best), name)
+
+def _guess(raw: bytes, name: str) -> str:
+    """The text in the likeliest legacy encoding; of equally likely ones the more common."""
+    from charset_normalizer import from_bytes  # seldom needed
+
+    found = [] if BINARY.search(raw.decode("latin-1")) else list(from_bytes(raw))
+    if not found:
+        raise LoadError(f"{name} is binary or in no known encoding. Save it as UTF-8 text")
+    ties = [match for match in found if (match.chaos, match.coherence) == (found[0].chaos, found[0].coherence)]
+    return str(min(ties, key=lambda match: LEGACY.index(match.encoding) if match.encoding in LEGACY else len(LEGACY)))
 
 
 def _checked(text: str, name: str) -> str:

@@ -41,9 +41,8 @@ def _lines(text: str, start: int, end: int) -> list[Range]:
     """The range cut at line ends and stripped; a paragraph's end always ends a sentence."""
     ranges = []
     for line in text[start:end].splitlines(keepends=True):
-        if body := line.strip():
-            at = start + line.index(body)
-            ranges.append((at, at + len(body)))
+        if line.strip():
+            ranges.append(_stripped(text, start, start + len(line)))
         start += len(line)
     return ranges
 
@@ -68,16 +67,17 @@ def _parts(text: str, found: list[Range], token_spans: TokenSpans) -> list[list[
     parts = []
     for (start, end), tokens in zip(found, token_spans([text[a:b] for a, b in found]), strict=True):
         groups = [tokens[i : i + MAX_TOKENS] for i in range(0, len(tokens), MAX_TOKENS)] or [[(0, end - start)]]
-        cuts = [0, *(_word_start(text, start, group[0][0]) for group in groups[1:]), end - start]
-        parts.append([(start + a, start + b, len(g)) for (a, b), g in zip(pairwise(cuts), groups, strict=True) if b > a])
+        cuts = [0, *(group[0][0] for group in groups[1:]), end - start]
+        ranges = [_stripped(text, start + a, start + b) for a, b in pairwise(cuts)]
+        parts.append([(a, b, len(group)) for (a, b), group in zip(ranges, groups, strict=True) if b > a])
     return parts
 
 
-def _word_start(text: str, base: int, at: int) -> int:
-    """A token's range may open with the space before it: step over it, so that no cut falls into a space."""
-    while text[base + at : base + at + 1].isspace():
-        at += 1
-    return at
+def _stripped(text: str, start: int, end: int) -> Range:
+    """The range without space at its edges."""
+    body = text[start:end].strip()
+    start += text[start:end].index(body)
+    return start, start + len(body)
 
 
 def _pack(pieces: list[tuple[int, int, int]]) -> list[Range]:

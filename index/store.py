@@ -28,7 +28,7 @@ class Store:
 
     def close(self) -> None:
         """Let go of the folder."""
-        self._client.close()
+        self._client.close()  # type: ignore[attr-defined]
 
     def count(self) -> int:
         """How many chunks there are."""

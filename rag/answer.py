@@ -36,7 +36,7 @@ def checked(question: str) -> str:
     kept = "".join(" " if unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") else c for c in question)
     kept = " ".join(kept.split())
     if not any(c.isalnum() for c in kept):
-        raise QuestionError("The question is empty. Ask in words: cite ask \"who supplied drones?\"")
+        raise QuestionError('The question is empty. Ask in words: cite ask "who supplied drones?"')
     if len(kept) > LONGEST_QUESTION:
         raise QuestionError(f"The question has {len(kept)} characters; at most {LONGEST_QUESTION} are read. Shorten it")
     return kept

@@ -32,7 +32,10 @@ class Citer:
             return None
         document, ranges = found
         text = document.page_content
-        if not 0 <= span.start < span.end <= len(text) or text[hit.start : hit.chunk.metadata["end"]] != hit.chunk.page_content:
+        if (
+            not 0 <= span.start < span.end <= len(text)
+            or text[hit.start : hit.chunk.metadata["end"]] != hit.chunk.page_content
+        ):
             return None
         start, end = enclosing(ranges, span)
         meta = document.metadata

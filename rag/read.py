@@ -28,7 +28,7 @@ OUTSIDE = -5e3  # a lower score has a token outside the passage, which the netwo
 PAD = 1  # the tokenizer's padding id
 EDGES = " \t\n\r,;:"  # never part of an answer
 FULL_STOPS = ".。،"
-PAIRS = ("«»", "“”", "„“", "()", "[]", "「」", "（）")
+PAIRS = (("«", "»"), ("“", "”"), ("„", "“"), ("(", ")"), ("[", "]"), ("「", "」"), ("（", "）"))
 
 
 class Reader(Protocol):

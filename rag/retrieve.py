@@ -31,7 +31,7 @@ class HybridRetriever(BaseRetriever):
     k: int = 8
 
     def __init__(self, index: Index, k: int = 8, **rest: Any) -> None:
-        super().__init__(index=index, k=k, **rest)
+        super().__init__(index=index, k=k, **rest)  # type: ignore[call-arg]
 
     def _get_relevant_documents(self, query: str, *, run_manager: CallbackManagerForRetrieverRun) -> list[Document]:
         return [

@@ -83,7 +83,10 @@ class Answer:
     def json(self) -> dict[str, Any]:
         """The answer as JSON types; `readings` become `hits`."""
         return {
-            **{name: getattr(self, name) for name in ("question", "answered", "text", "language", "confidence", "model")},
+            **{
+                name: getattr(self, name)
+                for name in ("question", "answered", "text", "language", "confidence", "model")
+            },
             "citations": [asdict(citation) for citation in self.citations],
             "nearest": asdict(self.nearest) if self.nearest else None,
             "hits": [hit_json(reading.hit, reading) for reading in self.readings],

@@ -5,6 +5,7 @@ answer, negatives that hurt, and code-switched questions. Tokenising is left to 
 """
 
 import gzip
+import itertools
 import json
 import random
 import re
@@ -87,7 +88,7 @@ def sources(folder: Path, held_out: bool = False) -> dict[str, Source]:
 def sentences(text: str) -> list[tuple[int, int]]:
     """Rough sentence ranges that cover the text: quick, for windows only."""
     cuts = [0, *(match.end() for match in SENTENCE_END.finditer(text)), len(text)]
-    return [(a, b) for a, b in zip(cuts, cuts[1:], strict=False) if b > a]
+    return [(a, b) for a, b in itertools.pairwise(cuts) if b > a]
 
 
 def window(row: Row, budget: int, rng: random.Random) -> Example:

@@ -44,6 +44,4 @@ def mine(embedder_folder: Path, cache: Path) -> dict[str, dict[str, dict[str, st
 def _mutual(a: np.ndarray, b: np.ndarray) -> list[tuple[int, int]]:
     similar = a @ b.T
     forward, backward = similar.argmax(axis=1), similar.argmax(axis=0)
-    return [
-        (i, int(j)) for i, j in enumerate(forward) if backward[j] == i and similar[i, j] >= LEAST_COSINE
-    ]
+    return [(i, int(j)) for i, j in enumerate(forward) if backward[j] == i and similar[i, j] >= LEAST_COSINE]

@@ -93,14 +93,17 @@ def train(network: ReaderNetwork, steps: Iterator[Batch], minutes: float, checkp
         for group in optimizer.param_groups:
             group["lr"] = group["peak"] * min(1.0, (done + 1) / WARM_UP) * left
         span, relevance = loss(network, next(steps))
-        (span + relevance).backward()
+        (span + relevance).backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(network.trained().values(), 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         done, sums = done + 1, [sums[0] + span.item(), sums[1] + relevance.item()]
         if done % 50 == 0:
             minutes_spent = (time.monotonic() - started) / 60
-            print(f"step {done}  {minutes_spent:.1f} min  span {sums[0] / 50:.3f}  relevance {sums[1] / 50:.3f}", flush=True)
+            print(
+                f"step {done}  {minutes_spent:.1f} min  span {sums[0] / 50:.3f}  relevance {sums[1] / 50:.3f}",
+                flush=True,
+            )
             sums = [0.0, 0.0]
         if done % SAVE_EVERY == 0:
             _keep(network, optimizer, done, time.monotonic() - started, checkpoint)

@@ -1,0 +1,147 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, TEXTS, TrigramEncoder
+
+from index import Index, IndexBusy, IndexProblem, LoadError, build, rebuild
+
+
+def search(index: Index, question: str) -> list[str]:
+    return [chunk.page_content for chunk, _ in index.store.nearest(index.encoder.query(question), 3)]
+
+
+def encoder(index: Index) -> TrigramEncoder:
+    assert isinstance(index.encoder, TrigramEncoder)
+    return index.encoder
+
+
+def test_indexing_twice_changes_nothing_and_says_so(index: Index, folder: Path) -> None:
+    before = encoder(index).encoded
+    report = build(index, [folder])
+    assert str(report) == "4 unchanged" and encoder(index).encoded == before
+
+
+def test_a_changed_file_replaces_its_chunks(index: Index, folder: Path) -> None:
+    (folder / "moon.txt").write_text("Jupiter has ninety-five moons. Ganymede is the largest.")
+    assert str(build(index, [folder])) == "1 changed, 3 unchanged"
+    assert "Ganymede" in search(index, "Ganymede largest")[0]
+    assert not any("Armstrong" in text for text in search(index, "Neil Armstrong walked"))
+    assert index.lexical.search("Armstrong", "en", 3) == [] and index.lexical.search("Ganymede", "en", 3)
+    assert index.store.documents().keys() == index.catalogue.ids()
+
+
+def test_removed_moved_and_copied_files(index: Index, folder: Path) -> None:
+    (folder / "moon.txt").unlink()
+    (folder / "bread.md").rename(folder / "pain.md")
+    (folder / "copy.txt").write_text((folder / "lune.fr.txt").read_text())
+    report = build(index, [folder])
+    assert (len(report.removed), len(report.moved), len(report.unchanged)) == (1, 1, 3)
+    assert len(index.catalogue.ids()) == 3 and "pain.md" in {Path(e.path).name for e in index.catalogue.entries()}
+    assert index.store.documents().keys() == index.catalogue.ids()
+
+
+def test_documents_from_elsewhere_stay(index: Index, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "x.txt").write_text("Penguins live in the south.")
+    assert str(build(index, [other])) == "1 added"
+    assert len(index.catalogue.entries()) == 5
+
+
+def test_a_bad_file_costs_one_line_and_nothing_else(index: Index, folder: Path) -> None:
+    (folder / "bad.txt").write_bytes(b"\x00\x01\x02")
+    (folder / "moon.txt").write_bytes(b"\x00broken now")
+    report = build(index, [folder])
+    assert len(report.failed) == 2 and all("binary" in line for line in report.failed)
+    assert "Armstrong" in " ".join(search(index, "Neil Armstrong walked"))
+    with pytest.raises(LoadError, match="does not exist"):
+        build(index, [folder / "never.txt"])
+
+
+def test_reopened_it_remembers_its_model_and_refuses_another(index: Index) -> None:
+    folder = index.folder
+    index.close()
+    with pytest.raises(
+        IndexProblem, match=r"built with embedding model 'trigrams'; this run asks for 'b'.*--rebuild --embedder b"
+    ):
+        Index(folder, TrigramEncoder("b"))
+    with Index(folder) as again:
+        assert again.encoder.name == "trigrams"
+
+
+def test_no_index_names_the_command(tmp_path: Path) -> None:
+    with pytest.raises(IndexProblem, match="cite index seeds"):
+        Index(tmp_path / "none")
+    assert not (tmp_path / "none").exists()
+
+
+def test_one_owner_at_a_time(index: Index) -> None:
+    index.serve_at("http://127.0.0.1:1")
+    with pytest.raises(IndexBusy, match=rf"'cite' \(process {os.getpid()}\) at http") as caught:
+        Index(index.folder, TrigramEncoder())
+    assert caught.value.url == "http://127.0.0.1:1"
+
+
+def test_rebuild_with_another_model_swaps_when_whole(index: Index, folder: Path) -> None:
+    place = index.folder
+    index.close()
+    (folder / "moon.txt").unlink()
+    assert str(rebuild(place, [], TrigramEncoder("b"))) == "3 added"
+    with Index(place) as again:
+        assert again.encoder.name == "b" and len(again.catalogue.ids()) == 3
+    assert sorted(p.name for p in place.parent.iterdir() if p.is_dir()) == ["index", "texts"]
+
+
+def test_rebuild_waits_for_nobody(index: Index, folder: Path) -> None:
+    with pytest.raises(IndexBusy):
+        rebuild(index.folder, [folder], TrigramEncoder("b"))
+
+
+KILLED = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[3])
+from conftest import TrigramEncoder
+from index import Index, build
+with Index(Path(sys.argv[1]), TrigramEncoder(), create=True) as index:
+    print("open", flush=True)
+    build(index, [Path(sys.argv[2])])
+print("done", flush=True)
+"""
+
+
+def test_killed_at_any_moment_it_reopens_whole(tmp_path: Path) -> None:
+    texts = tmp_path / "many"
+    texts.mkdir()
+    for i in range(40):
+        (texts / f"{i}.txt").write_text("\n".join(f"Document {i} line {j} says number {i * j}." for j in range(60)))
+    place, done = tmp_path / "index", False
+    for attempt in range(12):
+        command = [sys.executable, "-c", KILLED, str(place), str(texts), str(ROOT / "tests")]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+        assert process.stdout and process.stdout.readline() == "open\n"
+        time.sleep(0.02 + 0.09 * attempt)
+        process.send_signal(signal.SIGKILL)
+        done = "done" in process.communicate()[0]
+        with Index(place, TrigramEncoder()) as index:
+            held = index.store.documents()
+            assert held.keys() == index.catalogue.ids()
+            counts = {entry.id: entry.chunks for entry in index.catalogue.entries()}
+            assert sum(counts.values()) == index.store.count()
+            for entry in index.catalogue.entries():
+                assert index.lexical.search(f"Document {Path(entry.source).stem}", "en", 1)
+        if done:
+            break
+    with Index(place, TrigramEncoder()) as index:
+        build(index, [texts])
+        assert len(index.catalogue.ids()) == 40
+
+
+def test_texts_come_back_whole(index: Index) -> None:
+    texts = {Path(e.path).name: index.catalogue.get(e.id) for e in index.catalogue.entries()}
+    assert {name: document.page_content for name, document in texts.items() if document} == TEXTS

