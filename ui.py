@@ -18,6 +18,8 @@ from index import Index
 from page.app import app
 from rag import Rag
 
+GRACE = 3  # seconds that open connections are given when the server is stopped
+
 
 def serve(index: Index, host: str = "127.0.0.1", port: int = 7860) -> int:
     """Serve until interrupted; port 0 takes a free one. Raises OSError when the port is taken, naming another."""
@@ -29,7 +31,7 @@ def serve(index: Index, host: str = "127.0.0.1", port: int = 7860) -> int:
         another = f"Choose another: cite chat --port {port + 1}"
         raise OSError(f"Port {port} on {host} cannot be used ({error.strerror}). {another}") from error
     rag = Rag(index)
-    server = uvicorn.Server(uvicorn.Config(app(rag), log_level="warning"))
+    server = uvicorn.Server(uvicorn.Config(app(rag), log_level="warning", timeout_graceful_shutdown=GRACE))
     url = f"http://{host}:{listener.getsockname()[1]}"
     index.serve_at(url)
     threading.Thread(target=_announce, args=(server, url), daemon=True).start()

@@ -66,7 +66,9 @@
     const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
     if (focus) panel.scrollIntoView({ block: "nearest" });
     const top = mark.getBoundingClientRect().top - panel.getBoundingClientRect().top + panel.scrollTop;
-    panel.scrollTo({ top: top - panel.clientHeight / 3, behavior: calm ? "auto" : "smooth" });
+    const heading = panel.querySelector("header").offsetHeight;
+    const room = Math.max(0, panel.clientHeight - heading - mark.getBoundingClientRect().height);
+    panel.scrollTo({ top: top - heading - room / 3, behavior: calm ? "auto" : "smooth" });
     if (focus) mark.focus({ preventScroll: true });
   }
 

