@@ -84,7 +84,8 @@ class _Run:
             return
         document = load(path, raw)
         chunks = split(document, self.index.encoder.token_spans)
-        self.index.store.put(chunks, self.index.encoder.documents([chunk.page_content for chunk in chunks]))
+        language = document.metadata["language"]
+        self.index.store.put(chunks, self.index.encoder.documents([chunk.page_content for chunk in chunks], language))
         entry = self.index.catalogue.put(document, path.resolve(), len(chunks), before.id if before else None)
         self.by_id[entry.id] = self.by_path[place] = entry
         self.touched.add(entry.language)

@@ -10,11 +10,14 @@ from threading import Lock
 from typing import Any, Protocol
 
 import numpy as np
+from safetensors.numpy import load_file
 
 from index.split import Range
 from index.weights import NAME, bundled_model, quiet_transformers
 
 BATCH = 32
+MEANS = Path(__file__).parent / "languages.safetensors"
+VERSION = "1"  # of the vectors: raise it when the same text would get another one; an index records it
 
 
 class Encoder(Protocol):
@@ -22,10 +25,10 @@ class Encoder(Protocol):
 
     name: str
 
-    def documents(self, texts: list[str]) -> np.ndarray:
-        """Unit vectors (texts, dimension), float32."""
+    def documents(self, texts: list[str], language: str = "") -> np.ndarray:
+        """Unit vectors (texts, dimension), float32, of passages in a language (ISO 639-1; empty where not known)."""
 
-    def query(self, text: str) -> np.ndarray:
+    def query(self, text: str, language: str = "") -> np.ndarray:
         """The unit vector (dimension,) of a question, float32."""
 
     def token_spans(self, texts: list[str]) -> list[list[Range]]:
@@ -33,11 +36,29 @@ class Encoder(Protocol):
 
 
 class SentenceEncoder:
-    """Any sentence-transformers model, by local path or name; the bundled one by default."""
+    """Any sentence-transformers model, by local path or name; the bundled one by default.
 
-    def __init__(self, name: str = NAME) -> None:
+    The bundled model ranks passages in the question's own language first. Its vectors are therefore centred: their
+    language's mean, measured on text that says the same in each language, is taken away (`training.languages`).
+    """
+
+    def __init__(self, name: str = NAME, centred: bool = True) -> None:
         self.name = name
+        self._centred = centred and name == NAME
         self._lock = Lock()
+
+    @cached_property
+    def _means(self) -> dict[str, np.ndarray]:
+        """`passage.LANGUAGE` and `query.LANGUAGE` → mean vector (dimension,)."""
+        return {key: value.astype("f4") for key, value in load_file(MEANS).items()} if self._centred else {}
+
+    def _centre(self, vectors: np.ndarray, kind: str, language: str) -> np.ndarray:
+        """Unit vectors without their language's mean, unit again; English's where a language is not in the table."""
+        if not self._means:
+            return vectors
+        mean = self._means.get(f"{kind}.{language}", self._means[f"{kind}.en"])
+        moved = vectors - mean
+        return moved / np.linalg.norm(moved, axis=-1, keepdims=True)
 
     @cached_property
     def folder(self) -> str:
@@ -64,15 +85,23 @@ class SentenceEncoder:
                 f"cite index seeds --embedder FOLDER --rebuild"
             ) from error
 
-    def documents(self, texts: list[str]) -> np.ndarray:
+    def documents(self, texts: list[str], language: str = "") -> np.ndarray:
         """See `Encoder`; the model's own prompt for documents is used."""
         if not texts:
             return np.empty((0, self.model.get_embedding_dimension()), dtype=np.float32)
-        return self.model.encode_document(texts, batch_size=BATCH, normalize_embeddings=True, show_progress_bar=False)
+        vectors = self.model.encode_document(
+            texts, batch_size=BATCH, normalize_embeddings=True, show_progress_bar=False
+        )
+        return self._centre(vectors, "passage", language)
 
-    def query(self, text: str) -> np.ndarray:
+    def query(self, text: str, language: str = "") -> np.ndarray:
         """See `Encoder`; the model's own prompt for queries is used."""
-        return self.model.encode_query(text, normalize_embeddings=True, show_progress_bar=False)
+        return self.queries([text], language)[0]
+
+    def queries(self, texts: list[str], language: str = "") -> np.ndarray:
+        """Unit vectors (texts, dimension) of questions in one language."""
+        vectors = self.model.encode_query(texts, batch_size=BATCH, normalize_embeddings=True, show_progress_bar=False)
+        return self._centre(vectors, "query", language)
 
     def token_spans(self, texts: list[str]) -> list[list[Range]]:
         """See `Encoder`."""

@@ -8,11 +8,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from index import embed, split
 from index.catalogue import Catalogue
 from index.embed import Encoder, SentenceEncoder
 from index.lexical import Lexical
 from index.lock import IndexProblem, Ownership
-from index.split import VERSION
 from index.store import Store
 from index.weights import NAME
 
@@ -56,9 +56,10 @@ class Index:
         name = settings.setdefault("embedder", encoder.name if encoder else NAME)
         if encoder and encoder.name != name:
             raise self._mismatch(f"embedding model {name!r}; this run asks for {encoder.name!r}", encoder.name)
-        if (splitter := settings.setdefault("splitter", VERSION)) != VERSION:
-            raise self._mismatch(f"splitter {splitter!r}; this version of cite has {VERSION!r}", name)
-        self.catalogue.record(embedder=name, splitter=VERSION)
+        for part, version in (("splitter", split.VERSION), ("vectors", embed.VERSION)):
+            if (built := settings.setdefault(part, version)) != version:
+                raise self._mismatch(f"version {built} of its {part}; this version of cite has {version}", name)
+        self.catalogue.record(embedder=name, splitter=split.VERSION, vectors=embed.VERSION)
         return encoder or SentenceEncoder(name)
 
     def _mismatch(self, difference: str, embedder: str) -> IndexProblem:

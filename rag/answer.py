@@ -50,15 +50,7 @@ class Rag(Runnable[str, Answer]):
         self.reader: Reader = reader or SpanReader()
         self.retriever = HybridRetriever(index, k)
         self._citer = Citer(index.catalogue)
-        self._threshold = threshold
-
-    @property
-    def threshold(self) -> float:
-        """The relevance below which the answer is the refusal."""
-        if self._threshold is None:
-            calibration = getattr(self.reader, "calibration", None)
-            self._threshold = calibration.threshold if calibration else 0.5
-        return self._threshold
+        self.threshold = self.reader.threshold if threshold is None else threshold
 
     def warm(self) -> None:
         """Load the models now, so that the first question need not wait."""
@@ -96,10 +88,10 @@ class Rag(Runnable[str, Answer]):
         citations, dropped = self._resolve(chosen)
         nearest = None if citations else self._nearest(readings)
         clock.lap("cite")
-        best = readings[0].relevance if readings else 0.0
+        right = self.reader.confidence(readings[0].relevance) if readings else 0.0
         return Answer(
             question, bool(citations), compose(citations) if citations else refusal(language), language,
-            round(best if citations else 1 - best, 4), self.reader.name, tuple(citations), nearest, tuple(readings),
+            round(right if citations else 1 - right, 4), self.reader.name, tuple(citations), nearest, tuple(readings),
             dropped, clock.laps,
         )  # fmt: skip
 

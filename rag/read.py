@@ -8,7 +8,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from math import exp
+from math import exp, log
 from pathlib import Path
 from threading import Lock
 from typing import Any, Protocol
@@ -32,9 +32,13 @@ PAIRS = (("«", "»"), ("“", "”"), ("„", "“"), ("(", ")"), ("[", "]"), (
 
 
 class Reader(Protocol):
-    """Reads hits; `name` is what the answer's JSON says read them."""
+    """Reads hits. `name` stands in the answer's JSON; below the relevance `threshold` the answer is the refusal."""
 
     name: str
+    threshold: float
+
+    def confidence(self, relevance: float) -> float:
+        """The probability that the best passage's best span is right, from that passage's relevance."""
 
     def read(self, question: str, hits: Sequence[Hit]) -> list[Reading]:
         """One Reading a hit, in the order of the hits."""
@@ -79,6 +83,8 @@ class Calibration:
     margin: float
     bias: float
     threshold: float
+    confidence_scale: float
+    confidence_bias: float
 
     @classmethod
     def load(cls, path: Path = WEIGHTS / "calibration.json") -> "Calibration":
@@ -89,6 +95,10 @@ class Calibration:
         """The log-odds that a passage answers, from its relevance logit and its best span's lead over "no answer"."""
         return self.relevance * relevance + self.margin * margin + self.bias
 
+    def confidence(self, logit: float) -> float:
+        """The probability that the best passage's best span is right, from that passage's log-odds."""
+        return sigmoid(self.confidence_scale * logit + self.confidence_bias)
+
 
 class SpanReader:
     """Our own reader over the bundled encoder."""
@@ -98,6 +108,12 @@ class SpanReader:
     def __init__(self, engine: Engine | None = None, calibration: Calibration | None = None) -> None:
         self._engine = engine or TorchEngine()
         self.calibration = calibration or Calibration.load()
+        self.threshold = self.calibration.threshold
+
+    def confidence(self, relevance: float) -> float:
+        """See `Reader`."""
+        bounded = min(max(relevance, 1e-9), 1 - 1e-9)
+        return self.calibration.confidence(log(bounded / (1 - bounded)))
 
     @cached_property
     def _tokenizer(self) -> Any:
@@ -146,7 +162,12 @@ class SpanReader:
             a, b = trim(text, pair.offsets[first][0], pair.offsets[last][1])
             if a < b:
                 spans.append(Span(hit.start + a, hit.start + b, score - null))
-        return Reading(hit, 1 / (1 + exp(-logit)), tuple(spans))
+        return Reading(hit, sigmoid(logit), tuple(spans))
+
+
+def sigmoid(logit: float) -> float:
+    """Log-odds as a probability."""
+    return 1 / (1 + exp(-max(-50.0, min(50.0, logit))))
 
 
 def best_spans(start: np.ndarray, end: np.ndarray, length: int) -> list[tuple[int, int, float]]:

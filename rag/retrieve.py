@@ -43,8 +43,9 @@ class HybridRetriever(BaseRetriever):
         """The best `k` chunks for a question, best first; chunks of documents no longer indexed are left out."""
         index: Index = self.index
         k = self.k if k is None else k
-        dense = index.store.nearest(index.encoder.query(question), max(POOL, 2 * k))
-        lexical = self._lexical(question, language or detect(question), max(POOL, 2 * k))
+        language = language or detect(question)
+        dense = index.store.nearest(index.encoder.query(question, language), max(POOL, 2 * k))
+        lexical = self._lexical(question, language, max(POOL, 2 * k))
         hits = self._fuse(dense, lexical)
         known = index.catalogue.ids()
         return [hit for hit in hits if hit.chunk.metadata["document"] in known][:k]

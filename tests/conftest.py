@@ -7,6 +7,9 @@ on content alone, which is what the tests of ranking, offsets and plumbing need;
 
 import os
 import re
+import shutil
+import subprocess
+import sys
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -24,6 +27,10 @@ from rag import Hit, Rag, Reading, Span
 ROOT = Path(__file__).parents[1]
 SEED = ROOT / "seeds" / "israel-armes-azerbaidjan.fr.txt"
 WORD = re.compile(r"\w+")
+HOSTILE = (
+    "<script>window.hacked = 1</script> The secret picture <img src='http://127.0.0.1:9/leak.png'> belongs to Zanzibar Zebra.\n"
+    "![picture](http://127.0.0.1:9/markdown.png) <form action='http://127.0.0.1:9/form'><button>go</button></form>\n"
+)
 
 
 class TrigramEncoder:
@@ -33,11 +40,11 @@ class TrigramEncoder:
         self.name = name
         self.encoded = 0
 
-    def documents(self, texts: list[str]) -> np.ndarray:
+    def documents(self, texts: list[str], language: str = "") -> np.ndarray:
         self.encoded += len(texts)
         return np.stack([self.query(text) for text in texts]) if texts else np.empty((0, 256), "f4")
 
-    def query(self, text: str) -> np.ndarray:
+    def query(self, text: str, language: str = "") -> np.ndarray:
         vector = np.full(256, 1e-3, "f4")
         for word in WORD.findall(text.lower()):
             padded = f" {word} "
@@ -53,6 +60,10 @@ class OverlapReader:
     """Relevance is the share of the question's words in the passage; the span is the longest word not in the question."""
 
     name = "overlap"
+    threshold = 0.5
+
+    def confidence(self, relevance: float) -> float:
+        return relevance
 
     def read(self, question: str, hits: Sequence[Hit]) -> list[Reading]:
         asked = {word for word in WORD.findall(question.lower()) if len(word) > 3}
@@ -96,7 +107,7 @@ def index(tmp_path: Path, folder: Path) -> Iterator[Index]:
 @pytest.fixture
 def rag(index: Index) -> Rag:
     """Answers from that index with the small reader."""
-    return Rag(index, OverlapReader(), threshold=0.5)
+    return Rag(index, OverlapReader())
 
 
 @pytest.fixture(scope="session")
@@ -113,3 +124,27 @@ def seed_rag(seed_index: Index) -> Rag:
     made = Rag(seed_index)
     made.warm()
     return made
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+    """The address of `cite chat` over the article and a hostile document, and its folder; stopped by its process id."""
+    home = tmp_path_factory.mktemp("served")
+    (home / "seeds").mkdir()
+    shutil.copy(SEED, home / "seeds" / SEED.name)
+    (home / "seeds" / "hostile.en.txt").write_text(HOSTILE)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+    run = [sys.executable, "-m", "rag"]
+    subprocess.run([*run, "index", "seeds"], cwd=home, env=environment, check=True, capture_output=True)
+    process = subprocess.Popen(
+        [*run, "chat", "--port", "0"], cwd=home, env=environment, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout
+        line = process.stdout.readline()
+        found = re.search(r"http://127\.0\.0\.1:\d+", line)
+        assert found, line
+        yield found[0], home
+    finally:
+        process.terminate()
+        process.wait(timeout=20)

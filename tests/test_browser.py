@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT, SEED
-from test_server import served as served
 
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 FLAGS = (
@@ -40,7 +39,9 @@ class Visit:
         answers = self.page.locator(".cite-done").count()
         self.page.fill("#cite-question textarea", question)
         self.page.press("#cite-question textarea", "Enter")
-        self.page.wait_for_function("n => document.querySelectorAll('.cite-done').length > n", arg=answers, timeout=60_000)
+        self.page.wait_for_function(
+            "n => document.querySelectorAll('.cite-done').length > n", arg=answers, timeout=60_000
+        )
 
     def shot(self, name: str) -> None:
         SHOTS.mkdir(exist_ok=True)
@@ -51,7 +52,9 @@ class Visit:
         return [r for r in self.requests if not r.startswith((self.url, "data:", "blob:" + self.url))]
 
 
-@pytest.fixture(params=[(1280, 800, ""), (1280, 800, "?__theme=dark"), (360, 740, ""), (1920, 1080, "?__theme=dark")], ids=str)
+@pytest.fixture(
+    params=[(1280, 800, ""), (1280, 800, "?__theme=dark"), (360, 740, ""), (1920, 1080, "?__theme=dark")], ids=str
+)
 def visit(request: pytest.FixtureRequest, served: tuple[str, Path]) -> Iterator[Visit]:
     from playwright.sync_api import sync_playwright
 
@@ -125,7 +128,10 @@ def test_by_keyboard_alone(visit: Visit) -> None:
 @pytest.mark.parametrize("visit", [(1280, 800, "")], indirect=True, ids=str)
 def test_a_hostile_document_runs_nothing_and_calls_nobody(visit: Visit) -> None:
     visit.open()
-    for question in ("Whose is the secret picture? Zanzibar Zebra", "<img src=http://127.0.0.1:9/q.png> ![x](http://127.0.0.1:9/q2.png)"):
+    for question in (
+        "Whose is the secret picture? Zanzibar Zebra",
+        "<img src=http://127.0.0.1:9/q.png> ![x](http://127.0.0.1:9/q2.png)",
+    ):
         visit.ask(question)
     visit.page.wait_for_timeout(500)
     assert visit.page.evaluate("window.hacked") is None

@@ -14,7 +14,9 @@ def cite(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run the command line as a user does, in a folder of its own."""
     command = [sys.executable, "-m", "rag", *arguments]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +36,12 @@ def test_index_again_says_unchanged(home: Path) -> None:
 
 def test_ask_prints_a_cited_answer(home: Path) -> None:
     done = cite(home, "ask", "Which country has a military base in Armenia?")
-    assert done.returncode == 0 and "Russie" in done.stdout and f"(seeds/{SEED.name}, " in done.stdout and "[1]" in done.stdout
+    assert (
+        done.returncode == 0
+        and "Russie" in done.stdout
+        and f"(seeds/{SEED.name}, " in done.stdout
+        and "[1]" in done.stdout
+    )
 
 
 def test_ask_as_json(home: Path) -> None:
@@ -45,7 +52,11 @@ def test_ask_as_json(home: Path) -> None:
 
 
 def test_ask_a_file_keeps_ids_and_goes_on_after_a_bad_line(home: Path) -> None:
-    lines = [{"id": "x7", "question": "Who called for a ceasefire?"}, {"id": "bad", "question": " "}, {"question": "Qui ?"}]
+    lines = [
+        {"id": "x7", "question": "Who called for a ceasefire?"},
+        {"id": "bad", "question": " "},
+        {"question": "Qui ?"},
+    ]
     (home / "q.jsonl").write_text("\n".join(map(json.dumps, lines)))
     done = cite(home, "ask", "--file", "q.jsonl", "--json")
     found = [json.loads(line) for line in done.stdout.splitlines()]
@@ -54,7 +65,8 @@ def test_ask_a_file_keeps_ids_and_goes_on_after_a_bad_line(home: Path) -> None:
 
 def test_eval_counts(home: Path) -> None:
     questions = [
-        {"id": 1, "question": "Which country has a military base in Armenia?", "answerable": True, "quotes": ["une base militaire en Arménie"],
+        {"id": 1, "question": "Which country has a military base in Armenia?", "answerable": True,
+         "quotes": ["une base militaire en Arménie"],
          "answers": ["Russie"]},
         {"id": 2, "question": "How do I bake sourdough bread?", "answerable": False, "quotes": [], "answers": []},
     ]  # fmt: skip

@@ -8,12 +8,16 @@ from page import html
 from rag import Rag
 from rag.types import Answer, Citation
 
-NASTY = '<script>alert(1)</script><img src="http://evil.test/x" onerror=x>![a](http://evil.test/y)`$&"\'\n\n# not a heading'
+NASTY = (
+    '<script>alert(1)</script><img src="http://evil.test/x" onerror=x>![a](http://evil.test/y)`$&"\'\n\n# not a heading'
+)
 
 
 def citation(quote: str, answer: str = "") -> Citation:
     at = quote.index(answer)
-    return Citation(1, "d" * 64, quote, quote, 10, 10 + len(quote), quote, answer, 10 + at, 10 + at + len(answer), "fr", 0.9)
+    return Citation(
+        1, "d" * 64, quote, quote, 10, 10 + len(quote), quote, answer, 10 + at, 10 + at + len(answer), "fr", 0.9
+    )
 
 
 def answered(*citations: Citation) -> Answer:

@@ -3,10 +3,8 @@
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -17,32 +15,6 @@ from gradio_client import Client
 
 pytestmark = pytest.mark.model
 TEXT = SEED.read_text(encoding="utf-8")
-HOSTILE = (
-    "<script>window.hacked = 1</script> The secret picture <img src='http://127.0.0.1:9/leak.png'> belongs to Zanzibar Zebra.\n"
-    "![picture](http://127.0.0.1:9/markdown.png) <form action='http://127.0.0.1:9/form'><button>go</button></form>\n"
-)
-
-
-@pytest.fixture(scope="session")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
-    """The address of `cite chat` over the article and a hostile document, and its folder; stopped by its process id."""
-    home = tmp_path_factory.mktemp("served")
-    (home / "seeds").mkdir()
-    shutil.copy(SEED, home / "seeds" / SEED.name)
-    (home / "seeds" / "hostile.en.txt").write_text(HOSTILE)
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
-    run = [sys.executable, "-m", "rag"]
-    subprocess.run([*run, "index", "seeds"], cwd=home, env=environment, check=True, capture_output=True)
-    process = subprocess.Popen([*run, "chat", "--port", "0"], cwd=home, env=environment, stdout=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout
-        line = process.stdout.readline()
-        found = re.search(r"http://127\.0\.0\.1:\d+", line)
-        assert found, line
-        yield found[0], home
-    finally:
-        process.terminate()
-        process.wait(timeout=20)
 
 
 @pytest.fixture(scope="session")
@@ -64,14 +36,19 @@ def test_ask_gives_the_answers_json(client: Client) -> None:
 def test_search_documents_and_chat(client: Client) -> None:
     hits = client.predict("drones kamikazes", 3, api_name="/search")
     assert len(hits) == 3 and "drones" in hits[0]["text"]
-    assert {d["source"] for d in client.predict(api_name="/documents")} == {f"seeds/{SEED.name}", "seeds/hostile.en.txt"}
+    assert {d["source"] for d in client.predict(api_name="/documents")} == {
+        f"seeds/{SEED.name}",
+        "seeds/hostile.en.txt",
+    }
     assert "[1]" in client.predict("Who called for an immediate ceasefire?", api_name="/chat")
 
 
 def test_curl_as_in_the_readme(served: tuple[str, Path]) -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     script = next(block for block in re.findall(r"```bash\n(.*?)```", readme, re.S) if "curl" in block)
-    done = subprocess.run(["bash", "-ec", script.replace("http://127.0.0.1:7860", served[0])], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        ["bash", "-ec", script.replace("http://127.0.0.1:7860", served[0])], capture_output=True, text=True, check=True
+    )
     answer = json.loads(next(line for line in done.stdout.splitlines() if line.startswith("data: "))[6:])[0]
     assert answer["question"] == "who supplied drones?" and "citations" in answer
 
@@ -109,7 +86,9 @@ def test_the_command_line_asks_the_server_that_holds_the_index(served: tuple[str
     url, home = served
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     run = [sys.executable, "-m", "rag"]
-    asked = subprocess.run([*run, "ask", "Who called for a ceasefire?"], cwd=home, env=environment, capture_output=True, text=True)
+    asked = subprocess.run(
+        [*run, "ask", "Who called for a ceasefire?"], cwd=home, env=environment, capture_output=True, text=True
+    )
     assert asked.returncode == 0 and "[1]" in asked.stdout, asked.stderr
     refused = subprocess.run([*run, "index", "seeds"], cwd=home, env=environment, capture_output=True, text=True)
     assert refused.returncode == 2 and url in refused.stderr and "cite chat" in refused.stderr
@@ -121,8 +100,12 @@ def test_a_taken_port_names_another(served: tuple[str, Path], tmp_path: Path) ->
     (tmp_path / "a.txt").write_text("Some words to index here.")
     run = [sys.executable, "-m", "rag"]
     subprocess.run([*run, "index", "a.txt"], cwd=tmp_path, env=environment, check=True, capture_output=True)
-    done = subprocess.run([*run, "chat", "--port", port], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 2 and f"cite chat --port {int(port) + 1}" in done.stderr and "Traceback" not in done.stderr
+    done = subprocess.run(
+        [*run, "chat", "--port", port], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60
+    )
+    assert (
+        done.returncode == 2 and f"cite chat --port {int(port) + 1}" in done.stderr and "Traceback" not in done.stderr
+    )
 
 
 def test_headers_keep_everything_on_this_machine(served: tuple[str, Path]) -> None:
@@ -131,6 +114,9 @@ def test_headers_keep_everything_on_this_machine(served: tuple[str, Path]) -> No
     assert "default-src 'self'" in policy and "http" not in policy.split(":", 1)[1]
     for path in ("/documents/nope", "/gradio_api/monitoring", "/gradio_api/runs"):
         status = subprocess.run(
-            ["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", served[0] + path], capture_output=True, text=True, check=True
+            ["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", served[0] + path],
+            capture_output=True,
+            text=True,
+            check=True,
         )
         assert status.stdout in {"403", "404"}, path

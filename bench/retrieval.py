@@ -1,0 +1,130 @@
+"""Retrieval across languages on XQuAD-R, as LAReQA pools it: every question against every sentence of 11 languages at once.
+
+Takes the folder of XQuAD-R; gives mean average precision over the pool (a question's eleven answer sentences are all relevant),
+recall, nDCG, and what reading adds to the first hundred. Source: Roy et al., LAReQA, EMNLP 2020.
+"""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from langchain_core.documents import Document
+
+from bench.squad import json_lines
+from index.embed import SentenceEncoder
+from rag import Hit, SpanReader
+
+DEPTH = 100  # sentences that are read again
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """Sentences and questions of all languages; `answers[q]` are the rows of the sentences that answer question `q`."""
+
+    sentences: list[tuple[str, str]]  # language, text
+    questions: list[tuple[str, str]]
+    answers: list[set[int]]
+
+
+def load(folder: Path) -> Pool:
+    """The pool of every language in the folder."""
+    sentences: list[tuple[str, str]] = []
+    asked: list[tuple[str, str, str]] = []
+    places: dict[str, set[int]] = {}
+    for path in sorted(folder.glob("*.jsonl.gz")):
+        language = path.name.split(".")[0]
+        for row in json_lines(path):
+            first = len(sentences)
+            sentences += [(language, row["context"][a:b]) for a, b in row["sentences"]]
+            for question in row["questions"]:
+                asked.append((language, question["question"], question["id"]))
+                inside = [i for i, (a, b) in enumerate(row["sentences"]) if a <= question["start"] < b]
+                places.setdefault(question["id"], set()).update(first + i for i in inside)
+    return Pool(sentences, [(lang, text) for lang, text, _ in asked], [places[identity] for *_, identity in asked])
+
+
+def encode(pool: Pool, encoder: SentenceEncoder) -> tuple[np.ndarray, np.ndarray]:
+    """Unit vectors of the sentences and of the questions, each in its own language."""
+    return _by_language(pool.sentences, encoder.documents), _by_language(pool.questions, encoder.queries)
+
+
+def _by_language(rows: list[tuple[str, str]], encode_texts: Callable[[list[str], str], np.ndarray]) -> np.ndarray:
+    languages = sorted({language for language, _ in rows})
+    made = np.empty((len(rows), 384), "f4")
+    for language in languages:
+        which = [i for i, (lang, _) in enumerate(rows) if lang == language]
+        made[which] = encode_texts([rows[i][1] for i in which], language)
+    return made
+
+
+def figures(pool: Pool, sentences: np.ndarray, questions: np.ndarray) -> dict[str, float]:
+    """Pooled mAP, recall@100 and nDCG@10, and nDCG@10 within and across languages (one answer sentence each)."""
+    maps, recalls, ndcgs, same, cross = [], [], [], [], []
+    languages = np.array([language for language, _ in pool.sentences])
+    for start in range(0, len(questions), 512):
+        scores = questions[start : start + 512] @ sentences.T
+        for row, ranked in enumerate(np.argsort(-scores, axis=1), start):
+            relevant = np.isin(ranked, list(pool.answers[row]))
+            maps.append(average_precision(relevant))
+            recalls.append(relevant[:100].sum() / relevant.sum())
+            ndcgs.append(ndcg(relevant))
+            own = languages[ranked] == pool.questions[row][0]
+            same.append(ndcg(relevant[own]))
+            cross.append(ndcg(relevant[~own]))
+    named = {"mAP": maps, "recall@100": recalls, "nDCG@10": ndcgs, "nDCG@10 same": same, "nDCG@10 cross": cross}
+    return {name: round(float(np.mean(values)), 4) for name, values in named.items()}
+
+
+def average_precision(relevant: np.ndarray) -> float:
+    """Of one ranking; `relevant` is a boolean for each place."""
+    places = np.flatnonzero(relevant) + 1
+    return float((np.arange(1, len(places) + 1) / places).mean()) if len(places) else 0.0
+
+
+def ndcg(relevant: np.ndarray, k: int = 10) -> float:
+    """Normalised discounted cumulative gain of the first `k` places, binary gains."""
+    gains = 1 / np.log2(np.arange(2, k + 2))
+    ideal = gains[: min(k, int(relevant.sum()))].sum()
+    return float((relevant[:k] * gains[: len(relevant[:k])]).sum() / ideal) if ideal else 0.0
+
+
+def reranked(
+    pool: Pool, sentences: np.ndarray, questions: np.ndarray, reader: SpanReader, sample: int, seed: int
+) -> dict[str, float]:
+    """Pooled mAP of `sample` questions before and after the first `DEPTH` sentences are put in order of relevance.
+
+    After: the reader's log-odds and the cosine each standardised over the hundred, and summed.
+    """
+    before, after = [], []
+    for row in random.Random(seed).sample(range(len(questions)), sample):
+        cosines = sentences @ questions[row]
+        ranked = np.argsort(-cosines)
+        top = ranked[:DEPTH]
+        hits = [Hit(Document(page_content=pool.sentences[i][1], metadata={"start": 0, "end": 0}), 0.0) for i in top]
+        read = np.array([reading.relevance for reading in _read(reader, pool.questions[row][1], hits)])
+        odds = np.log(np.clip(read, 1e-9, 1 - 1e-9) / (1 - np.clip(read, 1e-9, 1 - 1e-9)))
+        order = np.argsort(-(_standard(odds) + _standard(cosines[top])))
+        relevant = list(pool.answers[row])
+        before.append(average_precision(np.isin(ranked, relevant)))
+        after.append(average_precision(np.isin(np.concatenate([top[order], ranked[DEPTH:]]), relevant)))
+    return {
+        "questions": sample,
+        "mAP before": round(float(np.mean(before)), 4),
+        "mAP after": round(float(np.mean(after)), 4),
+    }
+
+
+def _read(reader: SpanReader, question: str, hits: list[Hit]) -> list:  # type: ignore[type-arg]
+    order = sorted(range(len(hits)), key=lambda i: len(hits[i].chunk.page_content))
+    readings = [None] * len(hits)
+    for start in range(0, len(order), 20):
+        part = order[start : start + 20]
+        for i, reading in zip(part, reader.read(question, [hits[i] for i in part]), strict=True):
+            readings[i] = reading  # type: ignore[call-overload]
+    return readings
+
+
+def _standard(values: np.ndarray) -> np.ndarray:
+    return (values - values.mean()) / (values.std() + 1e-9)

@@ -1,0 +1,59 @@
+"""Where each language lies in the encoder's space: `python -m training.languages`, once, writes `index/languages.safetensors`.
+
+Takes the interface messages of Django in some 60 languages (BSD-3-Clause), which say the same in each, so that what differs
+between two languages' mean vectors is the language and not the subject; gives the table that `index.embed` subtracts. None of
+the evaluation's text is in it.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import polib
+from safetensors.numpy import save_file
+
+from index.embed import SentenceEncoder
+from index.language import COMMON, OTHER
+
+LEAST_LENGTH = 25  # characters of an English message: shorter ones are words without a sentence
+LEAST_MESSAGES = 60  # translated, for a language to enter the table
+LOCALES = {"zh": "zh_Hans", "no": "nb", "tl": "fil"}
+
+
+def messages(django: Path, language: str) -> dict[str, str]:
+    """English message → its translation."""
+    found: dict[str, str] = {}
+    for path in sorted(django.glob(f"**/locale/{LOCALES.get(language, language)}/LC_MESSAGES/django.po")):
+        for entry in polib.pofile(str(path)).translated_entries():
+            if len(entry.msgid) >= LEAST_LENGTH and "%" not in entry.msgid and "{" not in entry.msgid and entry.msgstr:
+                found[entry.msgid] = entry.msgstr
+    return found
+
+
+def main() -> None:
+    """Encode every message as a passage and as a question, and write each language's mean."""
+    parser = argparse.ArgumentParser(prog="python -m training.languages", description=__doc__)
+    parser.add_argument(
+        "--django", type=Path, required=True, help="an unpacked Django wheel, whose translations are read"
+    )
+    parser.add_argument("--out", type=Path, default=Path("index/languages.safetensors"))
+    options = parser.parse_args()
+    encoder = SentenceEncoder(centred=False)
+    translated = {
+        lang: found for lang in COMMON + OTHER if len(found := messages(options.django, lang)) >= LEAST_MESSAGES
+    }
+    english = sorted({message for found in translated.values() for message in found})
+    row = {message: i for i, message in enumerate(english)}
+    table: dict[str, np.ndarray] = {}
+    for kind, encode in (("passage", encoder.documents), ("query", encoder.queries)):
+        base = encode(english)
+        table[f"{kind}.en"] = base.mean(axis=0)
+        for language, found in translated.items():
+            difference = encode(list(found.values())) - base[[row[message] for message in found]]
+            table[f"{kind}.{language}"] = base.mean(axis=0) + difference.mean(axis=0)
+            print(kind, language, len(found), flush=True)
+    save_file({name: value.astype("f2") for name, value in table.items()}, options.out)
+
+
+if __name__ == "__main__":
+    main()
