@@ -97,7 +97,7 @@ def refusing(folder: Path, sample: int, reader: SpanReader) -> Iterator[Row]:
         for path in (folder / "xquad").glob("*.jsonl.gz")
     }
     place_of = {item.context: i for i in items["en"] for item in [items["en"][i]]}
-    same = defaultdict(set)
+    same: dict[str, set[str]] = defaultdict(set)
     for i, item in items["en"].items():
         same[place_of[item.context]] |= {items[lang][i].context for lang in POOLED}
     with tempfile.TemporaryDirectory() as place:

@@ -12,11 +12,12 @@ import re
 import string
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from langchain_core.documents import Document
 
 from index.embed import SentenceEncoder
@@ -91,20 +92,23 @@ class Paragraphs:
     def __init__(self, reader: SpanReader | None = None) -> None:
         self.reader = reader or SpanReader()
         self._encoder = SentenceEncoder()
-        self._cut: dict[str, list[Hit]] = {}
+        self._cut: dict[str, list[tuple[Document, np.ndarray]]] = {}
 
-    def hits(self, context: str) -> list[Hit]:
-        """The paragraph's chunks."""
+    def hits(self, question: str, context: str) -> list[Hit]:
+        """The paragraph's chunks, with their cosines."""
         if context not in self._cut:
             document = Document(
                 id="d", page_content=context, metadata={"language": detect(context), "title": "", "source": ""}
             )
-            self._cut[context] = [Hit(chunk, 1.0) for chunk in split(document, self._encoder.token_spans)]
-        return self._cut[context]
+            chunks = split(document, self._encoder.token_spans)
+            vectors = self._encoder.documents([c.page_content for c in chunks], document.metadata["language"])
+            self._cut[context] = list(zip(chunks, vectors, strict=True))
+        asked = self._encoder.query(question, detect(question))
+        return [Hit(chunk, 1.0, float(vector @ asked)) for chunk, vector in self._cut[context]]
 
     def answer(self, question: str, context: str) -> tuple[str, float]:
         """The best words and the relevance of the chunk that they stand in."""
-        readings = [r for r in self.reader.read(question, self.hits(context)) if r.spans]
+        readings = [r for r in self.reader.read(question, self.hits(question, context)) if r.spans]
         if not readings:
             return "", 0.0
         best = max(readings, key=lambda reading: reading.relevance)
@@ -113,7 +117,7 @@ class Paragraphs:
 
 
 def measure(
-    items: Sequence[Item], paragraphs: Paragraphs, tokens: dict[str, Callable[[str], list[str]]]
+    items: Sequence[Item], paragraphs: Paragraphs, tokens: Mapping[str, Callable[[str], list[str]]]
 ) -> dict[str, float]:
     """F1 and EM (0..100) of the answerable questions by each normalisation, NoAns (0..100) of the others, ms a question."""
     sums: Counter[str] = Counter()

@@ -94,7 +94,7 @@ def _why(found: Answer) -> str:
 
 def _row(reading: Reading) -> str:
     hit = reading.hit
-    dense = f"#{hit.dense_rank} · {hit.dense_score:.2f}" if hit.dense_rank else "–"
+    dense = f"#{hit.dense_rank or '–'} · {hit.dense_score:.2f}"
     lexical = f"#{hit.lexical_rank} · {hit.lexical_score:.1f}" if hit.lexical_rank else "–"
     passage = text(" ".join(hit.chunk.page_content.split())[:160])
     return f'<tr><td>{reading.relevance:.0%}</td><td>{dense}</td><td>{lexical}</td><td dir="auto">{passage}…</td></tr>'

@@ -57,7 +57,7 @@ class Rag(Runnable[str, Answer]):
         self.index.encoder.query("warm")
         detect("warm")
         chunk = Document(page_content="warm", metadata={"start": 0, "end": 4})
-        self.reader.read("warm", [Hit(chunk, 0.0)])
+        self.reader.read("warm", [Hit(chunk, 0.0, 0.0)])
 
     def invoke(self, input: str, config: RunnableConfig | None = None, **kwargs: Any) -> Answer:
         """The answer. Raises QuestionError for a question that is empty or too long."""

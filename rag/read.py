@@ -25,6 +25,7 @@ QUESTION_TOKENS = 128  # of a question that are read: its passage must stay whol
 LONGEST_ANSWER = 40  # tokens
 SPANS = 3  # kept of each passage
 OUTSIDE = -5e3  # a lower score has a token outside the passage, which the network masks with -1e4
+NO_SPAN = -10.0  # the margin of a passage with no span at all
 PAD = 1  # the tokenizer's padding id
 EDGES = " \t\n\r,;:"  # never part of an answer
 FULL_STOPS = ".。،"
@@ -81,6 +82,8 @@ class Calibration:
 
     relevance: float
     margin: float
+    cosine: float
+    behind: float
     bias: float
     threshold: float
     confidence_scale: float
@@ -91,9 +94,14 @@ class Calibration:
         """The calibration that belongs to the weights."""
         return cls(**json.loads(path.read_text(encoding="utf-8"))["reader"])
 
-    def logit(self, relevance: float, margin: float) -> float:
-        """The log-odds that a passage answers, from its relevance logit and its best span's lead over "no answer"."""
-        return self.relevance * relevance + self.margin * margin + self.bias
+    def logit(self, relevance: float, margin: float, cosine: float, behind: float) -> float:
+        """The log-odds that a passage answers.
+
+        From its relevance logit, its best span's lead over "no answer", its cosine with the question, and how far that is
+        behind the best cosine among the passages.
+        """
+        read = self.relevance * relevance + self.margin * margin
+        return read + self.cosine * cosine + self.behind * behind + self.bias
 
     def confidence(self, logit: float) -> float:
         """The probability that the best passage's best span is right, from that passage's log-odds."""
@@ -127,10 +135,14 @@ class SpanReader:
             return []
         pairs = self.encode(question, [hit.chunk.page_content for hit in hits])
         start, end, relevance = self._engine.run(*self.collate(pairs))
-        return [
-            self._reading(hit, pair, start[i], end[i], float(relevance[i]))
-            for i, (hit, pair) in enumerate(zip(hits, pairs, strict=True))
-        ]
+        nearest = max(hit.dense_score for hit in hits)
+        readings = []
+        for i, (hit, pair) in enumerate(zip(hits, pairs, strict=True)):
+            spans, margin = self._spans(hit, pair, start[i], end[i])
+            behind = nearest - hit.dense_score
+            logit = self.calibration.logit(float(relevance[i]), margin, hit.dense_score, behind)
+            readings.append(Reading(hit, sigmoid(logit), spans))
+        return readings
 
     def encode(self, question: str, passages: Sequence[str]) -> list[Any]:
         """The tokenised pairs `<s> query: QUESTION </s> </s> PASSAGE </s>`, at most LONGEST tokens each."""
@@ -153,16 +165,15 @@ class SpanReader:
             passage[row, : len(pair.ids)] = [side == 1 for side in pair.sequence_ids]
         return ids, (ids != PAD).astype(np.int64), passage
 
-    def _reading(self, hit: Hit, pair: Any, start: np.ndarray, end: np.ndarray, relevance: float) -> Reading:
-        best = best_spans(start, end, len(pair.ids))
-        null = float(start[0] + end[0])
-        logit = self.calibration.logit(relevance, best[0][2] - null if best else -10.0)
+    def _spans(self, hit: Hit, pair: Any, start: np.ndarray, end: np.ndarray) -> tuple[tuple[Span, ...], float]:
+        """The passage's best spans, and by how much the first beats "no answer"."""
+        best, null = best_spans(start, end, len(pair.ids)), float(start[0] + end[0])
         text, spans = hit.chunk.page_content, []
         for first, last, score in best:
             a, b = trim(text, pair.offsets[first][0], pair.offsets[last][1])
             if a < b:
                 spans.append(Span(hit.start + a, hit.start + b, score - null))
-        return Reading(hit, sigmoid(logit), tuple(spans))
+        return tuple(spans), best[0][2] - null if best else NO_SPAN
 
 
 def sigmoid(logit: float) -> float:

@@ -7,6 +7,7 @@ are looked up, since other shared words are accidents that would crowd out the r
 
 from typing import Any
 
+import numpy as np
 from langchain_core.callbacks import CallbackManagerForRetrieverRun
 from langchain_core.documents import Document
 from langchain_core.retrievers import BaseRetriever
@@ -44,9 +45,10 @@ class HybridRetriever(BaseRetriever):
         index: Index = self.index
         k = self.k if k is None else k
         language = language or detect(question)
-        dense = index.store.nearest(index.encoder.query(question, language), max(POOL, 2 * k))
+        vector = index.encoder.query(question, language)
+        dense = index.store.nearest(vector, max(POOL, 2 * k))
         lexical = self._lexical(question, language, max(POOL, 2 * k))
-        hits = self._fuse(dense, lexical)
+        hits = self._fuse(vector, dense, lexical)
         known = index.catalogue.ids()
         return [hit for hit in hits if hit.chunk.metadata["document"] in known][:k]
 
@@ -59,17 +61,20 @@ class HybridRetriever(BaseRetriever):
                 found[identity] = rank, score, weight
         return found
 
-    def _fuse(self, dense: list[tuple[Document, float]], lexical: dict[str, tuple[int, float, float]]) -> list[Hit]:
-        chunks = {str(chunk.id): chunk for chunk, _ in dense}
-        ranks = {str(chunk.id): (rank, score) for rank, (chunk, score) in enumerate(dense, 1)}
+    def _fuse(
+        self, vector: np.ndarray, dense: list[tuple[Document, float]], lexical: dict[str, tuple[int, float, float]]
+    ) -> list[Hit]:
+        chunks = {str(chunk.id): (chunk, cosine) for chunk, cosine in dense}
+        ranks = {identity: rank for rank, identity in enumerate(chunks, 1)}
         missing = [identity for identity in lexical if identity not in chunks]
-        chunks |= {identity: chunk for identity, (chunk, _) in self.index.store.get(missing).items()}
+        for identity, (chunk, stored) in self.index.store.get(missing).items():
+            chunks[identity] = chunk, float(stored @ vector)
         hits = []
-        for identity, chunk in chunks.items():
-            dense_rank, dense_score = ranks.get(identity, (None, None))
+        for identity, (chunk, cosine) in chunks.items():
+            dense_rank = ranks.get(identity)
             lexical_rank, lexical_score, weight = lexical.get(identity, (None, None, 0.0))
             fused = (1 / (SMOOTHING + dense_rank) if dense_rank else 0) + (
                 weight / (SMOOTHING + lexical_rank) if lexical_rank else 0
             )
-            hits.append(Hit(chunk, fused, dense_rank, dense_score, lexical_rank, lexical_score))
+            hits.append(Hit(chunk, fused, cosine, dense_rank, lexical_rank, lexical_score))
         return sorted(hits, key=lambda hit: -hit.score)

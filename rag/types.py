@@ -8,12 +8,15 @@ from langchain_core.documents import Document
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A retrieved chunk with the ranks (from 1) and scores that brought it; None where a search did not find it."""
+    """A retrieved chunk, its fused score, its cosine with the question, and the ranks (from 1) that brought it.
+
+    A rank is None where that search did not find the chunk.
+    """
 
     chunk: Document
     score: float
+    dense_score: float
     dense_rank: int | None = None
-    dense_score: float | None = None
     lexical_rank: int | None = None
     lexical_score: float | None = None
 
