@@ -85,7 +85,9 @@ class _Run:
         document = load(path, raw)
         chunks = split(document, self.index.encoder.token_spans)
         language = document.metadata["language"]
-        self.index.store.put(chunks, self.index.encoder.documents([chunk.page_content for chunk in chunks], language))
+        vectors = self.index.encoder.documents([chunk.page_content for chunk in chunks], language)
+        self.index.stamp()
+        self.index.store.put(chunks, vectors)
         entry = self.index.catalogue.put(document, path.resolve(), len(chunks), before.id if before else None)
         self.by_id[entry.id] = self.by_path[place] = entry
         self.touched.add(entry.language)

@@ -78,6 +78,11 @@ class Catalogue:
         with self._lock:
             return {row[0] for row in self._database.execute("SELECT id FROM documents")}
 
+    def has(self, identity: str) -> bool:
+        """Whether the document is in the catalogue."""
+        with self._lock:
+            return self._database.execute("SELECT 1 FROM documents WHERE id = ?", (identity,)).fetchone() is not None
+
     def get(self, identity: str) -> Document | None:
         """The document with its whole text, or None."""
         query = "SELECT text, source, title, language FROM documents WHERE id = ?"

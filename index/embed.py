@@ -13,7 +13,7 @@ import numpy as np
 from safetensors.numpy import load_file
 
 from index.split import Range
-from index.weights import NAME, bundled_model, quiet_transformers
+from index.weights import NAME, ModelError, bundled_model, quiet_transformers
 
 BATCH = 32
 MEANS = Path(__file__).parent / "languages.safetensors"
@@ -67,7 +67,7 @@ class SentenceEncoder:
 
     @property
     def model(self) -> Any:
-        """The loaded model; raises ValueError when `name` is no model that this machine has."""
+        """The loaded model; raises ModelError when `name` is no model that this machine has."""
         with self._lock:
             return self._model
 
@@ -80,7 +80,7 @@ class SentenceEncoder:
         try:
             return SentenceTransformer(self.folder, device="cpu", local_files_only=local)
         except (OSError, ValueError) as error:
-            raise ValueError(
+            raise ModelError(
                 f"No sentence-transformers model at {self.name!r}. Give a folder or a name that is in the local cache: "
                 f"cite index seeds --embedder FOLDER --rebuild"
             ) from error

@@ -12,8 +12,6 @@ OTHER = "ca hr sr sk sl lt lv et ms bn ta te mr gu ur sw tl ka hy az kk sq mk is
 COMMON_PRIOR = 4.0  # nats in favour of COMMON; chosen on 645 training questions, 99.7 % right
 SHORT = 80  # characters; below it names decide too much, so the text is also judged without them
 NAME = re.compile(r"(?<=\s)[^\W\d_a-z]\w+")  # a capitalised word that does not open the text
-RIGHT_TO_LEFT = frozenset({"ar", "fa", "he", "ur"})
-UNSPACED = frozenset({"zh", "ja", "th"})
 
 
 def detect(text: str, default: str = "en") -> str:

@@ -59,8 +59,12 @@ class Index:
         for part, version in (("splitter", split.VERSION), ("vectors", embed.VERSION)):
             if (built := settings.setdefault(part, version)) != version:
                 raise self._mismatch(f"version {built} of its {part}; this version of cite has {version}", name)
-        self.catalogue.record(embedder=name, splitter=split.VERSION, vectors=embed.VERSION)
         return encoder or SentenceEncoder(name)
+
+    def stamp(self) -> None:
+        """Record how the index is made, once the first vectors are: a model that cannot be loaded leaves no trace."""
+        if "embedder" not in self.catalogue.settings():
+            self.catalogue.record(embedder=self.encoder.name, splitter=split.VERSION, vectors=embed.VERSION)
 
     def _mismatch(self, difference: str, embedder: str) -> IndexProblem:
         return IndexProblem(

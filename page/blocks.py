@@ -11,7 +11,7 @@ import gradio as gr
 from page import html
 from rag import QuestionError, Rag
 from rag.answer import K
-from rag.types import hit_json
+from rag.types import hit_json, plain
 
 EXAMPLES = {  # shown when the article that Cité ships with is indexed
     "50cf74208a55e5f0faa89ae9b6112bf268d21664cf97bfcdf10c5d9afc38ab60": (
@@ -38,7 +38,7 @@ def blocks(rag: Rag) -> gr.Blocks:
             with gr.Column(scale=5, min_width=320):
                 examples = [q for entry in entries for q in EXAMPLES.get(entry.id, ())]
                 chat = gr.Chatbot(
-                    label="Chat", show_label=False, elem_id="cite-chat", height="62vh", latex_delimiters=[], layout="bubble",
+                    label="Chat", show_label=False, elem_id="cite-chat", latex_delimiters=[], layout="bubble",
                     examples=[{"text": example} for example in examples], feedback_options=None, buttons=["copy"], autoscroll=False,
                 )  # fmt: skip
                 box = gr.Textbox(
@@ -99,8 +99,6 @@ def _endpoints(rag: Rag) -> None:
     def chat(question: str) -> str:
         """The answer's text, with [n] after what it cites, then where each quotation stands."""
         return _refusing(lambda: plain(rag.invoke(question).json()))
-
-    from rag.__main__ import plain  # the command line's way to write an answer
 
     for function in (ask, search, documents, chat):
         gr.api(function, api_name=function.__name__, api_description=function.__doc__, concurrency_limit=AT_ONCE)

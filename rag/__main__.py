@@ -13,8 +13,10 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")  # models come from this machine; a
 from index import Index, IndexBusy, IndexProblem, LoadError, build, rebuild
 from index.embed import SentenceEncoder
 from index.library import FOLDER
+from index.weights import ModelError
 from rag.answer import LONGEST_QUESTION, K, QuestionError, Rag, checked
 from rag.evaluate import evaluate, read_questions
+from rag.types import plain
 
 BAD_INPUT, INTERRUPTED = 2, 130  # exit statuses
 
@@ -24,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         return int(options.run(options) or 0)
-    except (IndexProblem, LoadError, QuestionError, ValueError, OSError) as error:
+    except (IndexProblem, ModelError, LoadError, QuestionError, ValueError, OSError) as error:
         print(f"cite: {' '.join(str(error).split())}", file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt:
@@ -131,17 +133,6 @@ def _answers(options: argparse.Namespace, questions: Sequence[str]) -> Iterator[
                 yield rag.invoke(question).json()
             except QuestionError as error:
                 yield {"question": question, "answered": False, "text": "", "error": str(error)}
-
-
-def plain(answer: dict[str, Any]) -> str:
-    """An answer's JSON for a terminal: its text and where its quotations stand."""
-    if error := answer.get("error"):
-        return str(error)
-    parts = [answer["text"]]
-    parts += [f"[{c['number']}] {c['title']} ({c['source']}, {c['start']}–{c['end']})" for c in answer["citations"]]
-    if nearest := answer["nearest"]:
-        parts.append(f"nearest: > {nearest['quote']} ({nearest['source']}, {nearest['start']}–{nearest['end']})")
-    return "\n".join(parts)
 
 
 def _chat(options: argparse.Namespace) -> int:

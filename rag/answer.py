@@ -71,8 +71,8 @@ class Rag(Runnable[str, Answer]):
         """The answer as it grows: first its short form, then with each quotation; the last is what `invoke` gives."""
         answer = self.invoke(input, config, **kwargs)
         head, *quotes = answer.text.split("\n\n")
-        for count in range(len(quotes)):
-            yield replace(answer, text="\n\n".join([head, *quotes[:count]]))
+        for count in range(len(answer.citations)):
+            yield replace(answer, text="\n\n".join([head, *quotes[:count]]), citations=answer.citations[: count + 1])
         yield answer
 
     def _answer(self, question: str, k: int | None = None) -> Answer:

@@ -46,7 +46,7 @@ class Citer:
 
     def _document(self, identity: str) -> tuple[Document, list[Range]] | None:
         # The catalogue is asked each time: a document may have been removed since.
-        if identity not in self._catalogue.ids():
+        if not self._catalogue.has(identity):
             return None
         with self._lock:
             if identity in self._kept:

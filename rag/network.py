@@ -14,7 +14,7 @@ from safetensors.numpy import load_file, save_file
 from torch import nn
 from transformers import AutoModel
 
-from index.weights import quiet_transformers
+from index.weights import ModelError, quiet_transformers
 
 FROZEN_LAYERS = 3  # the lowest hold the alignment between languages, and cost no backward pass
 BLOCK = 32  # weights that share a scale
@@ -73,7 +73,7 @@ def save(network: ReaderNetwork, encoder_folder: Path, path: Path, notes: dict[s
 def load(encoder_folder: Path, path: Path) -> ReaderNetwork:
     """The network with the differences at `path` added to the encoder in `encoder_folder`, ready to run.
 
-    Raises RuntimeError when the file names tensors that the encoder does not have.
+    Raises ModelError when the file names tensors that the encoder does not have.
     """
     network = ReaderNetwork(encoder_folder)
     state = network.state_dict()
@@ -81,7 +81,7 @@ def load(encoder_folder: Path, path: Path) -> ReaderNetwork:
     for key, value in stored.items():
         name = key.removesuffix(".q4").removesuffix(".scale")
         if name not in state:
-            raise RuntimeError(f"{path.name} does not fit the encoder: no tensor {name!r}. Reinstall: make install")
+            raise ModelError(f"{path.name} does not fit the encoder: no tensor {name!r}. Reinstall: make install")
         if key.endswith(".q4"):
             state[name] = state[name] + torch.from_numpy(_restore(value, stored[f"{name}.scale"]))
         elif not key.endswith(".scale"):

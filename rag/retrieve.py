@@ -49,8 +49,7 @@ class HybridRetriever(BaseRetriever):
         dense = index.store.nearest(vector, max(POOL, 2 * k))
         lexical = self._lexical(question, language, max(POOL, 2 * k))
         hits = self._fuse(vector, dense, lexical)
-        known = index.catalogue.ids()
-        return [hit for hit in hits if hit.chunk.metadata["document"] in known][:k]
+        return [hit for hit in hits if index.catalogue.has(hit.chunk.metadata["document"])][:k]
 
     def _lexical(self, question: str, language: str, pool: int) -> dict[str, tuple[int, float, float]]:
         """Chunk id → rank, score and weight, over all languages."""

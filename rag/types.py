@@ -108,3 +108,14 @@ def hit_json(hit: Hit, reading: Reading | None = None) -> dict[str, Any]:
         "lexical_rank": hit.lexical_rank, "lexical_score": hit.lexical_score,
     }  # fmt: skip
     return found | ({"relevance": reading.relevance} if reading else {})
+
+
+def plain(answer: dict[str, Any]) -> str:
+    """An answer's JSON for a terminal: its text and where its quotations stand."""
+    if error := answer.get("error"):
+        return str(error)
+    parts = [answer["text"]]
+    parts += [f"[{c['number']}] {c['title']} ({c['source']}, {c['start']}–{c['end']})" for c in answer["citations"]]
+    if nearest := answer["nearest"]:
+        parts.append(f"nearest: > {nearest['quote']} ({nearest['source']}, {nearest['start']}–{nearest['end']})")
+    return "\n".join(parts)

@@ -7,7 +7,7 @@ import pytest
 from conftest import ROOT
 
 from index.embed import SentenceEncoder
-from index.weights import bundled_model
+from index.weights import ModelError, bundled_model
 
 TEXTS = [
     "Who supplied drones?", "The quick brown fox jumps over the lazy dog.", "E = mc², naïve café, 3.14 % — “quoted”",
@@ -55,5 +55,5 @@ def test_two_processes_convert_at_once(tmp_path: Path) -> None:
 
 
 def test_unknown_embedder_says_what_to_give(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="--embedder FOLDER"):
+    with pytest.raises(ModelError, match="--embedder FOLDER"):
         SentenceEncoder(str(tmp_path / "nothing")).query("x")

@@ -1,7 +1,7 @@
 """From the network's logits to probabilities and one threshold: `python -m training.calibrate --data FOLDER`.
 
 Takes the contexts and questions that training left out, in six languages; gives `calibration.json` beside the weights. Every
-question is put to the product's own retrieval over the left-out contexts and their neighbours at once, as it stands and, for half of those with
+question is put to the product's own retrieval over these contexts and their neighbours at once, as it stands and, for half of those with
 a lexicon, code-switched; and again with its own context taken out of the hits, so that it has no answer. No question of the
 seed article and nothing of the evaluation data is used.
 """
