@@ -18,7 +18,6 @@ import numpy as np
 from bench import retrieval
 from bench.squad import Item, Paragraphs, characters, json_lines, measure, normalised, score, squad_file
 from index import Index, build
-from index.embed import SentenceEncoder
 from rag import HybridRetriever, Rag, SpanReader
 from rag.answer import K
 from rag.evaluate import evaluate, read_questions
@@ -73,9 +72,11 @@ def _mean(found: dict[str, dict[str, float]], name: str) -> float:
 def ranking(folder: Path, sample: int, reader: SpanReader) -> Iterator[Row]:
     """XQuAD-R, with and without the languages' means taken away, then read again."""
     pool = retrieval.load(folder / "xquad_r")
-    plain = retrieval.figures(pool, *retrieval.encode(pool, SentenceEncoder(centred=False)))
-    vectors = retrieval.encode(pool, SentenceEncoder())
-    ours = retrieval.figures(pool, *vectors)
+    sentences, questions = retrieval.encode(pool)
+    plain = retrieval.figures(pool, sentences, questions)
+    kinds = ((pool.sentences, sentences, "passage"), (pool.questions, questions, "query"))
+    vectors = tuple(retrieval.centred(rows, given, kind) for rows, given, kind in kinds)
+    ours = retrieval.figures(pool, vectors[0], vectors[1])
     neighbours = "0.66 best direct encoder, trained for it; 0.72 translate-test (LAReQA)"
     size = f"{len(pool.sentences):,} sentences, {len(pool.questions):,} questions, 11 languages"
     yield (
@@ -85,7 +86,7 @@ def ranking(folder: Path, sample: int, reader: SpanReader) -> Iterator[Row]:
     )
     for name in ("recall@100", "nDCG@10", "nDCG@10 same", "nDCG@10 cross"):
         yield f"the same, {name}", f"{plain[name]:.3f} → {ours[name]:.3f}", ""
-    again = retrieval.reranked(pool, *vectors, reader, sample, SEED)
+    again = retrieval.reranked(pool, vectors[0], vectors[1], reader, sample, SEED)
     text = f"{again['mAP before']:.3f} → **{again['mAP after']:.3f}**"
     yield f"the same, {sample} questions, centred → the first {retrieval.DEPTH} read again, mAP", text, neighbours
 

@@ -5,7 +5,6 @@ recall, nDCG, and what reading adds to the first hundred. Source: Roy et al., LA
 """
 
 import random
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,17 +44,19 @@ def load(folder: Path) -> Pool:
     return Pool(sentences, [(lang, text) for lang, text, _ in asked], [places[identity] for *_, identity in asked])
 
 
-def encode(pool: Pool, encoder: SentenceEncoder) -> tuple[np.ndarray, np.ndarray]:
-    """Unit vectors of the sentences and of the questions, each in its own language."""
-    return _by_language(pool.sentences, encoder.documents), _by_language(pool.questions, encoder.queries)
+def encode(pool: Pool) -> tuple[np.ndarray, np.ndarray]:
+    """Unit vectors of the sentences and of the questions, as the embedder alone gives them."""
+    encoder = SentenceEncoder(centred=False)
+    sentences = encoder.documents([text for _, text in pool.sentences])
+    return sentences, encoder.queries([text for _, text in pool.questions])
 
 
-def _by_language(rows: list[tuple[str, str]], encode_texts: Callable[[list[str], str], np.ndarray]) -> np.ndarray:
-    languages = sorted({language for language, _ in rows})
-    made = np.empty((len(rows), 384), "f4")
-    for language in languages:
-        which = [i for i, (lang, _) in enumerate(rows) if lang == language]
-        made[which] = encode_texts([rows[i][1] for i in which], language)
+def centred(rows: list[tuple[str, str]], vectors: np.ndarray, kind: str) -> np.ndarray:
+    """The vectors as the index keeps them: without the mean of each row's language."""
+    encoder, made = SentenceEncoder(), np.empty_like(vectors)
+    languages = np.array([language for language, _ in rows])
+    for language in set(languages.tolist()):
+        made[languages == language] = encoder.centre(vectors[languages == language], kind, language)
     return made
 
 

