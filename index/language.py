@@ -8,7 +8,7 @@ from typing import Any
 
 COMMON = ("en fr de es it pt nl ru zh ja ko ar tr pl uk ro el hi vi th sv cs hu fa he id da fi no bg").split()
 OTHER = "ca hr sr sk sl lt lv et ms bn ta te mr gu ur sw tl ka hy az kk sq mk is ga eu gl af".split()
-COMMON_PRIOR = 4.0  # nats in favour of COMMON; chosen on 645 training questions, 99.7 % right
+COMMON_PRIOR = 4.0  # nats in favour of COMMON; chosen on 646 questions, 99.8 % right
 SHORT = 80  # characters; below it names decide too much, so the text is also judged without them
 
 
