@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PORT ?= 7860
+DATA ?= data
 export HF_HUB_OFFLINE := 1
 
 .PHONY: install run test lint bench browser clean

@@ -133,7 +133,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path
     (home / "seeds").mkdir()
     shutil.copy(SEED, home / "seeds" / SEED.name)
     (home / "seeds" / "hostile.en.txt").write_text(HOSTILE)
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+    path = f"{ROOT / 'tests' / 'audit'}:{ROOT}"
+    environment = {**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", "CITE_AUDIT": str(home / "audit.log")}
     run = [sys.executable, "-m", "rag"]
     subprocess.run([*run, "index", "seeds"], cwd=home, env=environment, check=True, capture_output=True)
     process = subprocess.Popen(

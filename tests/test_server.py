@@ -120,3 +120,8 @@ def test_headers_keep_everything_on_this_machine(served: tuple[str, Path]) -> No
             check=True,
         )
         assert status.stdout in {"403", "404"}, path
+
+
+def test_the_server_calls_nobody(served: tuple[str, Path], client: Client) -> None:
+    client.predict("Who called for a ceasefire?", api_name="/ask")
+    assert set((served[1] / "audit.log").read_text().split("\n")) == {"watching", ""}

@@ -43,7 +43,6 @@ def test_any_sentence_transformers_folder_can_be_the_embedder() -> None:
 @pytest.mark.model
 def test_centring_brings_languages_together() -> None:
     texts = {
-        "en": "The cat sleeps on the roof.",
         "fr": "Le chat dort sur le toit.",
         "ru": "Кот спит на крыше.",
         "ja": "猫が屋根で寝ている。",

@@ -1,7 +1,7 @@
 """The reader's training loop: a stream of examples to weights.
 
 Takes an endless stream of examples and a time budget; gives a trained network. float32: on CPUs without AMX, bfloat16
-measured three times slower (docs/training.md). The learning rate falls to zero with the time that is left, so the budget
+measured three times slower (docs/decisions.md). The learning rate falls to zero with the time that is left, so the budget
 is kept whatever else the machine does. Checkpoints make it resumable.
 """
 
