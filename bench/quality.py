@@ -198,17 +198,20 @@ def main() -> None:
         refusing(options.data / "eval", max(10, options.sample // 10), paragraphs.reader),
         ranking(options.data / "eval", options.sample // 2, paragraphs.reader),
     )
-    rows = []
+    rows: list[Row] = []
     for part in parts:
         for row in part:
             print(" | ".join(row), flush=True)
             rows.append(row)
-    command = f"python -m bench.quality --data DATA --sample {options.sample}"
+            options.out.write_text(_page(rows, options.sample), encoding="utf-8")  # what is measured so far is kept
+
+
+def _page(rows: list[Row], sample: int) -> str:
     table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
-    options.out.write_text(
-        f"# How good it is\n\nMade by `{command}` on {os.cpu_count()} cores; nothing of XQuAD or XQuAD-R was trained or tuned on.\n\n"
-        f"| what | measured | published neighbours |\n|---|---|---|\n{table}\n",
-        encoding="utf-8",
+    return (
+        f"# How good it is\n\nMade by `python -m bench.quality --data DATA --sample {sample}` on {os.cpu_count()} cores; "
+        "nothing of XQuAD or XQuAD-R was trained or tuned on.\n\n"
+        f"| what | measured | published neighbours |\n|---|---|---|\n{table}\n"
     )
 
 

@@ -21,7 +21,7 @@ from rag.retrieve import HybridRetriever
 from rag.types import Answer, Citation, Hit, Reading, Span
 
 LONGEST_QUESTION = 2000  # characters
-SEVERAL = 0.6  # of the best reading's relevance: another source this sure is shown beside it
+SEVERAL = 0.2  # of the best reading's relevance: another source this sure is shown beside it
 MOST = 3  # different answers shown
 MOST_CITATIONS = 4
 K = 8  # passages read

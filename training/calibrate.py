@@ -25,7 +25,12 @@ from rag.read import NO_SPAN, WEIGHTS, Calibration, TorchEngine, sigmoid
 from training import data, lexicon
 
 SIBLINGS = 4  # other paragraphs of the same article that stand beside each left-out one: near misses
-FALSE_REFUSALS = 0.07  # share of answerable questions that the threshold may refuse
+FALSE_REFUSALS = (
+    0.02  # share of answerable questions that the threshold may refuse, questions and passages in one language
+)
+CROSSING = (
+    0.4  # of that threshold is kept: across languages relevance is lower, and there are no such pairs to calibrate on
+)
 RAW = Calibration(
     1.0, 0.0, 0.0, 0.0, 0.0, threshold=0.5, confidence_scale=1.0, confidence_bias=0.0
 )  # the relevance logit alone
@@ -104,7 +109,8 @@ def fit(pairs: list[tuple[Case, Case]]) -> tuple[Calibration, dict[str, float]]:
         return float(scores[best]), bool(case.right[best])
 
     answerable = [top(present) for present, _ in fitted if present.gold.any()]
-    threshold = float(np.quantile([score for score, _ in answerable], FALSE_REFUSALS))
+    floor = CROSSING * sigmoid(float(np.quantile([score for score, _ in answerable], FALSE_REFUSALS)))
+    threshold = float(np.log(floor / (1 - floor)))
     tops = [top(case) for case in everything]
     confidence = LogisticRegression(C=1e3).fit([[score] for score, _ in tops], [is_right for _, is_right in tops])
     relevance, margin, cosine, behind = map(float, weights)
@@ -114,7 +120,7 @@ def fit(pairs: list[tuple[Case, Case]]) -> tuple[Calibration, dict[str, float]]:
         cosine=cosine,
         behind=behind,
         bias=float(bias),
-        threshold=sigmoid(threshold),
+        threshold=floor,
         confidence_scale=float(confidence.coef_[0][0]),
         confidence_bias=float(confidence.intercept_[0]),
     )
@@ -145,8 +151,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m training.calibrate", description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder with train/*.jsonl.gz")
     parser.add_argument("--out", type=Path, default=WEIGHTS / "calibration.json")
-    parser.add_argument("--contexts", type=int, default=16, help="left-out contexts of each data file (default: 16)")
-    parser.add_argument("--questions", type=int, default=40, help="questions about them (default: 40)")
+    parser.add_argument("--contexts", type=int, default=12, help="left-out contexts of each data file (default: 12)")
+    parser.add_argument("--questions", type=int, default=30, help="questions about them (default: 30)")
     options = parser.parse_args()
     made, figures = fit(list(cases(options.data, options.contexts, options.questions)))
     options.out.write_text(json.dumps({"reader": asdict(made), "figures": figures}, indent=2) + "\n", encoding="utf-8")
