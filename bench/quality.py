@@ -195,8 +195,8 @@ def main() -> None:
     parts = (
         seed_article(options.data),
         reading(options.data / "eval", options.sample, paragraphs),
-        refusing(options.data / "eval", max(10, options.sample // 10), paragraphs.reader),
         ranking(options.data / "eval", options.sample // 2, paragraphs.reader),
+        refusing(options.data / "eval", max(10, options.sample // 10), paragraphs.reader),
     )
     rows: list[Row] = []
     for part in parts:
