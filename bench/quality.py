@@ -187,7 +187,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("docs/quality.md"))
     options = parser.parse_args()
     if options.squad:
-        print(json.dumps(squad_file(options.squad, options.limit, options.seed)))
+        try:
+            print(json.dumps(squad_file(options.squad, options.limit, options.seed)))
+        except (ValueError, OSError) as error:
+            parser.error(str(error))
         return
     if not options.data or not (options.data / "eval").exists():
         parser.error("give --squad FILE, or --data FOLDER with eval/xquad, eval/xquad_r and seed_questions.jsonl")
