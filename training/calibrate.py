@@ -2,8 +2,8 @@
 
 Takes the contexts and questions that training left out, in six languages; gives `calibration.json` beside the weights. Every
 question is put to the product's own retrieval over these contexts and their neighbours at once, as it stands and, for half of those with
-a lexicon, code-switched; and again with its own context taken out of the hits, so that it has no answer. No question of the
-seed article and nothing of the evaluation data is used.
+a lexicon, code-switched; and again with its own context taken out of the hits, so that it has no answer. The fit uses no
+question of the seed article and no evaluation data; CROSSING was chosen with the seed questions in view.
 """
 
 import argparse

@@ -1,6 +1,6 @@
 """Where each language lies in the encoder's space: `python -m training.languages`, once, writes `index/languages.safetensors`.
 
-Takes the interface messages of Django in some 60 languages (BSD-3-Clause), which say the same in each, so that what differs
+Takes the interface messages of Django in 51 languages (BSD-3-Clause), which say the same in each, so that what differs
 between two languages' mean vectors is the language and not the subject; gives the table that `index.embed` subtracts. None of
 the evaluation's text is in it.
 """
