@@ -9,7 +9,7 @@ from html import escape
 from urllib.parse import urlencode
 
 from index.catalogue import Entry
-from rag.types import Answer, Citation, Reading
+from rag.types import Answer, Citation, Reading, by_answer
 
 
 def text(value: object) -> str:
@@ -61,13 +61,10 @@ def _refused(found: Answer) -> str:
 
 
 def _short(citations: Sequence[Citation]) -> str:
-    groups: dict[str, list[Citation]] = {}
-    for citation in citations:
-        groups.setdefault(citation.answer.casefold(), []).append(citation)
     lines = [
         f'<bdi lang="{text(group[0].language)}">{text(group[0].answer)}</bdi> '
         + "".join(reference(c, f"[{c.number}]") for c in group)
-        for group in groups.values()
+        for group in by_answer(citations)
     ]
     return f'<p class="cite-short">{"; ".join(lines)}</p>'
 

@@ -18,7 +18,7 @@ from rag.cite import Citer
 from rag.messages import refusal
 from rag.read import Reader, SpanReader
 from rag.retrieve import HybridRetriever
-from rag.types import Answer, Citation, Hit, Reading, Span
+from rag.types import Answer, Citation, Hit, Reading, Span, by_answer
 
 LONGEST_QUESTION = 2000  # characters
 SEVERAL = 0.2  # of the best reading's relevance: another source this sure is shown beside it
@@ -137,10 +137,7 @@ def _same_place(a: Hit, x: Span, b: Hit, y: Span) -> bool:
 
 def compose(citations: Sequence[Citation]) -> str:
     """The text of an answer without an LLM: the short answers with their numbers, then each quotation, verbatim."""
-    short: dict[str, list[Citation]] = {}
-    for citation in citations:
-        short.setdefault(citation.answer.casefold(), []).append(citation)
-    heads = [group[0].answer + " " + "".join(f"[{c.number}]" for c in group) for group in list(short.values())[:MOST]]
+    heads = [group[0].answer + " " + "".join(f"[{c.number}]" for c in group) for group in by_answer(citations)[:MOST]]
     return "\n\n".join(["; ".join(heads), *(f"> {c.quote} [{c.number}]".replace("\n", "\n> ") for c in citations)])
 
 

@@ -1,5 +1,6 @@
 """The few things that travel from a question to its answer; all frozen, all offsets in characters of the document's text."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -60,6 +61,14 @@ class Citation:
     answer_end: int
     language: str
     score: float
+
+
+def by_answer(citations: Sequence[Citation]) -> list[list[Citation]]:
+    """The citations in groups that say the same short answer, in order of their first."""
+    groups: dict[str, list[Citation]] = {}
+    for citation in citations:
+        groups.setdefault(citation.answer.casefold(), []).append(citation)
+    return list(groups.values())
 
 
 @dataclass(frozen=True, slots=True)
