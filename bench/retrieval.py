@@ -53,11 +53,7 @@ def encode(pool: Pool) -> tuple[np.ndarray, np.ndarray]:
 
 def centred(rows: list[tuple[str, str]], vectors: np.ndarray, kind: str) -> np.ndarray:
     """The vectors as the index keeps them: without the mean of each row's language."""
-    encoder, made = SentenceEncoder(), np.empty_like(vectors)
-    languages = np.array([language for language, _ in rows])
-    for language in set(languages.tolist()):
-        made[languages == language] = encoder.centre(vectors[languages == language], kind, language)
-    return made
+    return SentenceEncoder().centre(vectors, kind, [language for language, _ in rows])
 
 
 def figures(pool: Pool, sentences: np.ndarray, questions: np.ndarray) -> dict[str, float]:

@@ -4,6 +4,7 @@ Takes Documents; gives them back by id, whole. One SQLite file, and the truth ab
 and whatever vectors say about others is dropped. Owns sqlite3.
 """
 
+import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,15 +19,18 @@ SCHEMA = """
 CREATE TABLE IF NOT EXISTS settings (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS documents (
     id TEXT PRIMARY KEY, path TEXT NOT NULL, source TEXT NOT NULL, title TEXT NOT NULL, language TEXT NOT NULL,
-    text TEXT NOT NULL, chunks INTEGER NOT NULL, added TEXT NOT NULL
+    text TEXT NOT NULL, chunks INTEGER NOT NULL, added TEXT NOT NULL,
+    kind TEXT NOT NULL DEFAULT '.txt', places TEXT NOT NULL DEFAULT '[]', sketch BLOB NOT NULL DEFAULT x''
 );
 CREATE INDEX IF NOT EXISTS documents_path ON documents (path);
 """
+ADDED = {"kind": "TEXT NOT NULL DEFAULT '.txt'", "places": "TEXT NOT NULL DEFAULT '[]'", "sketch": "BLOB NOT NULL DEFAULT x''"}
+COLUMNS = "id, path, source, title, language, length(text), chunks, added, kind"
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A document in the catalogue, without its text; `path` is absolute, `source` is as it was named."""
+    """A document in the catalogue, without its text; `path` is absolute (see `load.Source`), `source` is as it was named."""
 
     id: str
     path: str
@@ -36,6 +40,7 @@ class Entry:
     characters: int
     chunks: int
     added: str
+    kind: str
 
 
 class Catalogue:
@@ -46,6 +51,10 @@ class Catalogue:
         self._database = sqlite3.connect(path, check_same_thread=False)
         with self._write() as database:
             database.executescript(SCHEMA)
+            there = {row[1] for row in database.execute("PRAGMA table_info(documents)")}
+            for name, kind in ADDED.items():  # columns that an index of an earlier version lacks
+                if name not in there:
+                    database.execute(f"ALTER TABLE documents ADD COLUMN {name} {kind}")
 
     @contextmanager
     def _write(self) -> Iterator[sqlite3.Connection]:
@@ -69,9 +78,14 @@ class Catalogue:
 
     def entries(self) -> list[Entry]:
         """Every document, by source."""
-        query = "SELECT id, path, source, title, language, length(text), chunks, added FROM documents ORDER BY source"
         with self._lock:
-            return [Entry(*row) for row in self._database.execute(query)]
+            return [Entry(*row) for row in self._database.execute(f"SELECT {COLUMNS} FROM documents ORDER BY source")]
+
+    def entry(self, identity: str) -> Entry | None:
+        """One document's entry, or None."""
+        with self._lock:
+            row = self._database.execute(f"SELECT {COLUMNS} FROM documents WHERE id = ?", (identity,)).fetchone()
+        return Entry(*row) if row else None
 
     def ids(self) -> set[str]:
         """The ids of every document."""
@@ -84,33 +98,44 @@ class Catalogue:
             return self._database.execute("SELECT 1 FROM documents WHERE id = ?", (identity,)).fetchone() is not None
 
     def get(self, identity: str) -> Document | None:
-        """The document with its whole text, or None."""
-        query = "SELECT text, source, title, language FROM documents WHERE id = ?"
+        """The document with its whole text and its places, or None."""
+        query = "SELECT text, source, title, language, kind, places FROM documents WHERE id = ?"
         with self._lock:
             row = self._database.execute(query, (identity,)).fetchone()
         if row is None:
             return None
-        return Document(
-            id=identity, page_content=row[0], metadata=dict(zip(("source", "title", "language"), row[1:], strict=True))
-        )
+        meta = dict(zip(("source", "title", "language", "kind"), row[1:], strict=False))
+        return Document(id=identity, page_content=row[0], metadata={**meta, "places": [tuple(p) for p in json.loads(row[5])]})
 
-    def put(self, document: Document, path: Path, chunks: int, replaces: str | None = None) -> Entry:
+    def sketches(self) -> dict[str, bytes]:
+        """Each document's sketch (see `similar`)."""
+        with self._lock:
+            return dict(self._database.execute("SELECT id, sketch FROM documents"))
+
+    def put(self, document: Document, place: str, chunks: int, sketch: bytes = b"", replaces: str | None = None) -> Entry:
         """Add a document, in one step with the removal of the one that it replaces."""
         meta, added = document.metadata, datetime.now(UTC).isoformat(timespec="seconds")
-        row = (str(document.id), str(path), meta["source"], meta["title"], meta["language"])
+        row = (str(document.id), place, meta["source"], meta["title"], meta["language"])
+        kind, places = meta.get("kind", ".txt"), json.dumps(meta.get("places", []), ensure_ascii=False)
         with self._write() as database:
             database.execute(
-                "INSERT OR REPLACE INTO documents VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (*row, document.page_content, chunks, added),
+                "INSERT OR REPLACE INTO documents (id, path, source, title, language, text, chunks, added, kind, places, sketch) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (*row, document.page_content, chunks, added, kind, places, sketch),
             )
             if replaces is not None:
                 database.execute("DELETE FROM documents WHERE id = ?", (replaces,))
-        return Entry(*row, len(document.page_content), chunks, added)
+        return Entry(*row, len(document.page_content), chunks, added, kind)
 
-    def move(self, identity: str, path: Path, source: str) -> None:
+    def move(self, identity: str, place: str, source: str) -> None:
         """Record that the same bytes are now seen elsewhere."""
         with self._write() as database:
-            database.execute("UPDATE documents SET path = ?, source = ? WHERE id = ?", (str(path), source, identity))
+            database.execute("UPDATE documents SET path = ?, source = ? WHERE id = ?", (place, source, identity))
+
+    def count(self, identity: str, chunks: int) -> None:
+        """Record how many chunks a document has."""
+        with self._write() as database:
+            database.execute("UPDATE documents SET chunks = ? WHERE id = ?", (chunks, identity))
 
     def remove(self, identity: str) -> None:
         """Forget a document."""

@@ -4,6 +4,7 @@ Takes passages and questions; gives unit vectors. The bundled model unless anoth
 first use, since it imports torch (seconds); `Encoder` is what the rest of the product asks for, so tests can pass a small one.
 """
 
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
@@ -25,8 +26,8 @@ class Encoder(Protocol):
 
     name: str
 
-    def documents(self, texts: list[str], language: str = "") -> np.ndarray:
-        """Unit vectors (texts, dimension), float32, of passages in a language (ISO 639-1; empty where not known)."""
+    def documents(self, texts: list[str], languages: Sequence[str] = ()) -> np.ndarray:
+        """Unit vectors (texts, dimension), float32, of passages, each in its language (ISO 639-1; none where not known)."""
 
     def query(self, text: str, language: str = "") -> np.ndarray:
         """The unit vector (dimension,) of a question, float32."""
@@ -52,15 +53,16 @@ class SentenceEncoder:
         """`passage.LANGUAGE` and `query.LANGUAGE` → mean vector (dimension,)."""
         return {key: value.astype("f4") for key, value in load_file(MEANS).items()} if self._centred else {}
 
-    def centre(self, vectors: np.ndarray, kind: str, language: str) -> np.ndarray:
-        """Unit vectors without their language's mean, unit again; `kind` is "passage" or "query".
+    def centre(self, vectors: np.ndarray, kind: str, languages: Sequence[str]) -> np.ndarray:
+        """Unit vectors without their languages' means, unit again; `kind` is "passage" or "query".
 
-        English's mean stands in for a language that is not in the table.
+        English's mean stands in for a language that is not in the table, or not known.
         """
-        if not self._means:
+        if not self._means or not len(vectors):
             return vectors
-        mean = self._means.get(f"{kind}.{language}", self._means[f"{kind}.en"])
-        moved = vectors - mean
+        fallback = self._means[f"{kind}.en"]
+        spoken = languages or [""] * len(vectors)
+        moved = vectors - np.stack([self._means.get(f"{kind}.{language}", fallback) for language in spoken])
         return moved / np.linalg.norm(moved, axis=-1, keepdims=True)
 
     @cached_property
@@ -88,14 +90,14 @@ class SentenceEncoder:
                 f"cite index seeds --embedder FOLDER --rebuild"
             ) from error
 
-    def documents(self, texts: list[str], language: str = "") -> np.ndarray:
+    def documents(self, texts: list[str], languages: Sequence[str] = ()) -> np.ndarray:
         """See `Encoder`; the model's own prompt for documents is used."""
         if not texts:
             return np.empty((0, self.model.get_embedding_dimension()), dtype=np.float32)
         vectors = self.model.encode_document(
             texts, batch_size=BATCH, normalize_embeddings=True, show_progress_bar=False
         )
-        return self.centre(vectors, "passage", language)
+        return self.centre(vectors, "passage", languages)
 
     def query(self, text: str, language: str = "") -> np.ndarray:
         """See `Encoder`; the model's own prompt for queries is used."""
@@ -104,7 +106,7 @@ class SentenceEncoder:
     def queries(self, texts: list[str], language: str = "") -> np.ndarray:
         """Unit vectors (texts, dimension) of questions in one language."""
         vectors = self.model.encode_query(texts, batch_size=BATCH, normalize_embeddings=True, show_progress_bar=False)
-        return self.centre(vectors, "query", language)
+        return self.centre(vectors, "query", [language] * len(texts))
 
     def token_spans(self, texts: list[str]) -> list[list[Range]]:
         """See `Encoder`."""

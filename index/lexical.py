@@ -70,6 +70,11 @@ class Lexical:
         """The languages that have an index."""
         return sorted(self._current())
 
+    def ids(self, language: str) -> set[str]:
+        """The chunks that a language's index holds."""
+        loaded = self._load(language)
+        return set(loaded[1]) if loaded else set()
+
     def write(self, language: str, rows: list[tuple[str, str]]) -> None:
         """Replace a language's index by one of these (id, text) rows; none removes it. Killed at any point, the old one stays."""
         current = self._current()

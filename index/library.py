@@ -5,8 +5,11 @@ Takes a folder; gives an `Index` that `build` fills and `rag` searches.
 
 import shutil
 from pathlib import Path
+from threading import RLock
 from types import TracebackType
 from typing import Self
+
+from langchain_core.documents import Document
 
 from index import embed, split
 from index.catalogue import Catalogue
@@ -17,6 +20,7 @@ from index.store import Store
 from index.weights import NAME
 
 FOLDER = Path(".chroma")
+FILE = "catalogue.sqlite3"
 
 
 class Index:
@@ -31,12 +35,15 @@ class Index:
         self, folder: Path = FOLDER, encoder: Encoder | None = None, create: bool = False, command: str = "cite"
     ) -> None:
         self.folder = folder
-        if not create and not (folder / "catalogue.sqlite3").exists():
+        self.building = RLock()  # held by whoever changes the index
+        if not create and not any((place / FILE).exists() for place in (folder, successor(folder))):
             raise IndexProblem(f"There is no index in {folder}. Build it: cite index seeds")
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.parent.mkdir(parents=True, exist_ok=True)
         self._ownership = Ownership(folder, command)
         try:
-            self.catalogue = Catalogue(folder / "catalogue.sqlite3")
+            adopt(folder)
+            folder.mkdir(exist_ok=True)
+            self.catalogue = Catalogue(folder / FILE)
             self.encoder = self._checked(encoder)
             self.store = Store(folder / "vectors")
             self.lexical = Lexical(folder / "lexical")
@@ -84,6 +91,33 @@ class Index:
             self.lexical.write(language, self.store.texts(language))
         self.catalogue.record(building="")
 
+    def put(self, chunks: list[Document]) -> set[str]:
+        """Embed chunks and store them; returns their languages, whose BM25 is now behind."""
+        languages = [chunk.metadata["language"] for chunk in chunks]
+        if chunks:
+            vectors = self.encoder.documents([chunk.page_content for chunk in chunks], languages)
+            self.stamp()
+            self.store.put(chunks, vectors)
+        return set(languages)
+
+    def forget(self, identity: str) -> set[str]:
+        """Drop a document and its chunks; returns their languages, whose BM25 is now behind."""
+        languages = self.store.languages(identity)
+        self.catalogue.remove(identity)
+        self.store.remove(identity)
+        return languages
+
+    def remove(self, identity: str) -> bool:
+        """Remove a document for good; False where there is none with this id."""
+        with self.building:
+            if not self.catalogue.has(identity):
+                return False
+            self.catalogue.record(building="yes")
+            for language in self.forget(identity):
+                self.lexical.write(language, self.store.texts(language))
+            self.catalogue.record(building="")
+        return True
+
     def close(self) -> None:
         """Let go of the files and of the lock."""
         self.store.close()
@@ -99,11 +133,28 @@ class Index:
         self.close()
 
 
-def swap(new: Path, folder: Path) -> None:
-    """Put the finished index at `new` in the place of `folder`."""
-    old = folder.with_name(f"{folder.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
+def successor(folder: Path) -> Path:
+    """Where `rebuild` makes the index that will take the place of the one in `folder`."""
+    return folder.with_name(f"{folder.name}.new")
+
+
+def adopt(folder: Path) -> None:
+    """Put a complete successor in the place of the index in `folder`, if it holds the same documents. Call as the owner.
+
+    Killed between the two renames, the next call ends what was begun.
+    """
+    new, old = successor(folder), folder.with_name(f"{folder.name}.old")
+    if (new / FILE).exists():
+        made, before = Catalogue(new / FILE), Catalogue(folder / FILE) if (folder / FILE).exists() else None
+        ready = bool(made.settings().get("complete")) and (before is None or before.ids() == made.ids())
+        made.close()
+        if before:
+            before.close()
+        if ready:
+            shutil.rmtree(old, ignore_errors=True)
+            if folder.exists():
+                folder.rename(old)
+            new.rename(folder)
+            Path(f"{new}.lock").unlink(missing_ok=True)
     if folder.exists():
-        folder.rename(old)
-    new.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)

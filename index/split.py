@@ -5,36 +5,57 @@ last sentence of the one before. `document.page_content[start:end] == chunk.page
 in docs/decisions.md.
 """
 
-from collections.abc import Callable
-from itertools import pairwise
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice, pairwise
 
 import sentencex
 from langchain_core.documents import Document
 
-VERSION = "1"  # raise it when the same text would be cut otherwise: an index records it
+from index.language import of_chunk
+from index.load import place_at
+
+VERSION = "2"  # raise it when the same text would be cut otherwise: an index records it
 MAX_TOKENS = 128
+AT_ONCE = 1000  # sentences whose tokens are counted together
 BLOCK = 20_000  # characters handed to sentencex at once, cut at a line's end where there is one
 
 Range = tuple[int, int]
 TokenSpans = Callable[[list[str]], list[list[Range]]]  # for each text, the character range of each token
 
 
-def sentences(text: str, language: str) -> list[Range]:
+def sentences(text: str, language: str) -> Iterator[Range]:
     """Character ranges of the sentences, in order, without the space around them."""
+    for block in _blocks(text):
+        yield from _sentences_of(text, language, block)
+
+
+def sentences_around(text: str, language: str, start: int, end: int) -> list[Range]:
+    """Those of `sentences` in the blocks that `start` to `end` touches: a large text is not cut for one quote."""
+    found: list[Range] = []
+    for block in _blocks(text):
+        if block[0] >= end:
+            break
+        if block[1] > start:
+            found.extend(_sentences_of(text, language, block))
+    return found
+
+
+def _sentences_of(text: str, language: str, block: Range) -> list[Range]:
+    start, end = block
     ranges: list[Range] = []
-    for start, end in _blocks(text):
-        block = text[start:end]
-        for found in sentencex.get_sentence_boundaries(language, block):
-            ranges.extend(_lines(text, start + found["start_index"], start + found["end_index"]))
+    for found in sentencex.get_sentence_boundaries(language, text[start:end]):
+        ranges.extend(_lines(text, start + found["start_index"], start + found["end_index"]))
     return ranges
 
 
-def _blocks(text: str) -> list[Range]:
-    cuts = [0]
-    while len(text) - cuts[-1] > BLOCK:
-        line = text.rfind("\n", cuts[-1] + 1, cuts[-1] + BLOCK)
-        cuts.append(line + 1 if line > 0 else cuts[-1] + BLOCK)
-    return list(pairwise([*cuts, len(text)]))
+def _blocks(text: str) -> Iterator[Range]:
+    start = 0
+    while len(text) - start > BLOCK:
+        line = text.rfind("\n", start + 1, start + BLOCK)
+        end = line + 1 if line > 0 else start + BLOCK
+        yield start, end
+        start = end
+    yield start, len(text)
 
 
 def _lines(text: str, start: int, end: int) -> list[Range]:
@@ -47,30 +68,31 @@ def _lines(text: str, start: int, end: int) -> list[Range]:
     return ranges
 
 
-def split(document: Document, token_spans: TokenSpans) -> list[Document]:
-    """The document's chunks in order.
+def split(document: Document, token_spans: TokenSpans) -> Iterator[Document]:
+    """The document's chunks in order, made as they are asked for.
 
-    Each has the document's metadata and `document` (its id), `start`, `end` (characters of its text) and `number` (from 0).
+    Each has the document's metadata and `document` (its id), `start`, `end` (characters of its text), `number` (from 0), its own
+    `language`, and in place of `places` the `place` where it begins.
     """
-    text = document.page_content
-    found = sentences(text, document.metadata["language"])
-    pieces = [piece for part in _parts(text, found, token_spans) for piece in part]
-    chunks = []
+    text, meta = document.page_content, document.metadata
+    places = meta.get("places", [])
+    shared = {name: value for name, value in meta.items() if name != "places"}
+    pieces = _pieces(text, sentences(text, meta["language"]), token_spans)
     for number, (start, end) in enumerate(_pack(pieces)):
-        metadata = {**document.metadata, "document": document.id, "start": start, "end": end, "number": number}
-        chunks.append(Document(id=f"{document.id}:{start}-{end}", page_content=text[start:end], metadata=metadata))
-    return chunks
+        content = text[start:end]
+        own = {"document": document.id, "start": start, "end": end, "number": number, "place": place_at(places, start)}
+        metadata = {**shared, **own, "language": of_chunk(content, meta["language"])}
+        yield Document(id=f"{document.id}:{start}-{end}", page_content=content, metadata=metadata)
 
 
-def _parts(text: str, found: list[Range], token_spans: TokenSpans) -> list[list[tuple[int, int, int]]]:
+def _pieces(text: str, found: Iterator[Range], token_spans: TokenSpans) -> Iterator[tuple[int, int, int]]:
     """Each sentence as (start, end, tokens), one longer than a chunk cut between tokens."""
-    parts = []
-    for (start, end), tokens in zip(found, token_spans([text[a:b] for a, b in found]), strict=True):
-        groups = [tokens[i : i + MAX_TOKENS] for i in range(0, len(tokens), MAX_TOKENS)] or [[(0, end - start)]]
-        cuts = [0, *(group[0][0] for group in groups[1:]), end - start]
-        ranges = [_stripped(text, start + a, start + b) for a, b in pairwise(cuts)]
-        parts.append([(a, b, len(group)) for (a, b), group in zip(ranges, groups, strict=True) if b > a])
-    return parts
+    while some := list(islice(found, AT_ONCE)):
+        for (start, end), tokens in zip(some, token_spans([text[a:b] for a, b in some]), strict=True):
+            groups = [tokens[i : i + MAX_TOKENS] for i in range(0, len(tokens), MAX_TOKENS)] or [[(0, end - start)]]
+            cuts = [0, *(group[0][0] for group in groups[1:]), end - start]
+            ranges = [_stripped(text, start + a, start + b) for a, b in pairwise(cuts)]
+            yield from ((a, b, len(group)) for (a, b), group in zip(ranges, groups, strict=True) if b > a)
 
 
 def _stripped(text: str, start: int, end: int) -> Range:
@@ -80,18 +102,13 @@ def _stripped(text: str, start: int, end: int) -> Range:
     return start, start + len(body)
 
 
-def _pack(pieces: list[tuple[int, int, int]]) -> list[Range]:
+def _pack(pieces: Iterable[tuple[int, int, int]]) -> Iterator[Range]:
     """Ranges of consecutive pieces of at most MAX_TOKENS, overlapping by one piece where both fit."""
-    ranges: list[Range] = []
-    first = 0
-    while first < len(pieces):
-        last, total = first, pieces[first][2]
-        while last + 1 < len(pieces) and total + pieces[last + 1][2] <= MAX_TOKENS:
-            last += 1
-            total += pieces[last][2]
-        ranges.append((pieces[first][0], pieces[last][1]))
-        if last + 1 == len(pieces):
-            break
-        overlaps = last > first and pieces[last][2] + pieces[last + 1][2] <= MAX_TOKENS
-        first = last if overlaps else last + 1
-    return ranges
+    held: list[tuple[int, int, int]] = []
+    for piece in pieces:
+        if held and sum(tokens for *_, tokens in held) + piece[2] > MAX_TOKENS:
+            yield held[0][0], held[-1][1]
+            held = held[-1:] if len(held) > 1 and held[-1][2] + piece[2] <= MAX_TOKENS else []
+        held.append(piece)
+    if held:
+        yield held[0][0], held[-1][1]

@@ -4,6 +4,7 @@ Takes chunks with unit vectors; gives chunks back by nearness or by id. Embedded
 distances are turned into cosines here: bigger is better everywhere else. One process at a time: see `library`.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,18 @@ class Store:
             rows.extend(zip(page["ids"], page["documents"] or [], strict=True))
             if len(page["ids"]) < PAGE:
                 return rows
+
+    def languages(self, document: str) -> set[str]:
+        """The languages of a document's chunks."""
+        found = self._chunks.get(where={"document": document}, include=["metadatas"])["metadatas"] or []
+        return {str(meta["language"]) for meta in found}
+
+    def pages(self, batch: int = PAGE) -> Iterator[list[tuple[Document, np.ndarray]]]:
+        """Every chunk with its vector, so many at a time."""
+        for offset in range(0, self.count(), batch):
+            found = self._chunks.get(include=["documents", "metadatas", "embeddings"], limit=batch, offset=offset)
+            rows = zip(found["ids"], found["documents"], found["metadatas"], found["embeddings"], strict=True)  # type: ignore[arg-type]
+            yield [(_chunk(i, text, meta), np.asarray(vector)) for i, text, meta, vector in rows]
 
     def documents(self) -> dict[str, set[str]]:
         """The languages of the chunks there are, by document."""

@@ -75,7 +75,7 @@ def _quotation(citation: Citation) -> str:
     label = f"[{citation.number}]" if citation.number else "[→]"
     return (
         f'<blockquote class="cite-quote" dir="auto" lang="{text(citation.language)}">{text(before)}<strong>{text(inside)}</strong>'
-        f"{text(after)} {reference(citation, label)}<cite>{text(citation.title)}</cite></blockquote>"
+        f"{text(after)} {reference(citation, label)}<cite>{text(" · ".join(filter(None, (citation.title, citation.place))))}</cite></blockquote>"
     )
 
 

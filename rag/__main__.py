@@ -1,18 +1,22 @@
-"""The command line: `cite index`, `cite ask`, `cite chat`, `cite eval`. It translates; it decides nothing."""
+"""The command line: `cite index`, `ask`, `chat`, `eval`, `doctor`. It translates; it decides nothing."""
 
 import argparse
 import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # models come from this machine; a hub is never asked
 
-from index import Index, IndexBusy, IndexProblem, LoadError, build, rebuild
+from index import Index, IndexBusy, IndexProblem, LoadError, Report, build, rebuild
+from index.build import Progress
+from index.doctor import examine
 from index.embed import SentenceEncoder
 from index.library import FOLDER
+from index.load import SUFFIXES
 from index.weights import ModelError
 from rag.answer import LONGEST_QUESTION, K, QuestionError, Rag, checked
 from rag.evaluate import evaluate, read_questions
@@ -48,9 +52,13 @@ def _parser() -> argparse.ArgumentParser:
         added.set_defaults(run=run)
         return added
 
-    added = command("index", _index, "Bring the index in step with files and folders (.txt, .md).")
+    added = command("index", _index, f"Bring the index in step with files and folders ({', '.join(sorted(SUFFIXES))}).")
     added.add_argument("paths", type=Path, nargs="*", metavar="PATH", help="files or folders (default: seeds)")
-    added.add_argument("--rebuild", action="store_true", help="make the index anew beside the old one, then swap")
+    added.add_argument("--rebuild", action="store_true", help="make the index anew from its own texts, then swap")
+    added.add_argument("--watch", action="store_true", help="go on, and follow every change until stopped")
+    added.add_argument("--list", action="store_true", help="name each file that was added, changed, moved or removed")
+    added = command("doctor", _doctor, "Prove that the index is whole, or say what is not.")
+    added.add_argument("--repair", action="store_true", help="make again what is wrong")
     added = command("ask", _ask, "Answer one question, or a file of them.")
     added.add_argument("question", nargs="?", help=f"at most {LONGEST_QUESTION} characters")
     added.add_argument("--file", type=Path, metavar="FILE", help="JSON lines with `question` and, if wanted, `id`")
@@ -78,6 +86,30 @@ def _open(options: argparse.Namespace, create: bool = False) -> Index:
 
 
 def _index(options: argparse.Namespace) -> int:
+    if options.rebuild:
+        if options.paths or options.watch:
+            raise ValueError("--rebuild uses the texts that are indexed. Then bring in files: cite index PATH")
+        encoder = SentenceEncoder(options.embedder) if options.embedder else SentenceEncoder()
+        with _bar() as progress:
+            report = rebuild(options.index, encoder, progress)
+        return _reported(report, options)
+    paths = options.paths or [Path("seeds")]
+    with _open(options, create=True) as index:
+        with _bar() as progress:
+            report = build(index, paths, progress)
+        status = _reported(report, options)
+        if options.watch:
+            from watchfiles import watch
+
+            print(f"watching {', '.join(map(str, paths))}  (Ctrl+C stops it)", flush=True)
+            for _ in watch(*paths, raise_interrupt=True):
+                _reported(build(index, paths), options)
+    return status
+
+
+@contextmanager
+def _bar() -> Iterator[Progress]:
+    """A bar with the rate and the time left, on a terminal."""
     from tqdm import tqdm  # only this command shows a bar
 
     with tqdm(unit="file", disable=None, leave=False) as bar:
@@ -88,16 +120,25 @@ def _index(options: argparse.Namespace) -> int:
             bar.update(done - bar.n)
             bar.refresh()
 
-        if options.rebuild:
-            encoder = SentenceEncoder(options.embedder) if options.embedder else SentenceEncoder()
-            report = rebuild(options.index, options.paths, encoder, progress)
-        else:
-            with _open(options, create=True) as index:
-                report = build(index, options.paths or [Path("seeds")], progress)
+        yield progress
+
+
+def _reported(report: Report, options: argparse.Namespace) -> int:
     for failure in report.failed:
         print(f"cite: {failure}", file=sys.stderr)
-    print(f"{options.index}: {report}")
+    for line in report.lines() if options.list else report.similar:
+        print(line)
+    print(f"{options.index}: {report}", flush=True)
     return BAD_INPUT if report.failed else 0
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    with _open(options) as index:
+        found = examine(index, options.repair)
+    print(*found.mended, *found.problems, f"{options.index}: {found}", sep="\n")
+    if found.problems:
+        print("cite: the index is not whole. Mend it: cite doctor --repair", file=sys.stderr)
+    return BAD_INPUT if found.problems else 0
 
 
 def _ask(options: argparse.Namespace) -> int:

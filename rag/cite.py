@@ -11,10 +11,11 @@ from threading import Lock
 from langchain_core.documents import Document
 
 from index.catalogue import Catalogue
-from index.split import Range, sentences
+from index.load import place_at
+from index.split import Range, sentences_around
 from rag.types import Citation, Hit, Span
 
-KEPT = 64  # documents whose text and sentences stay in memory
+KEPT = 64  # documents whose text stays in memory
 
 
 class Citer:
@@ -22,29 +23,28 @@ class Citer:
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
-        self._kept: OrderedDict[str, tuple[Document, list[Range]]] = OrderedDict()
+        self._kept: OrderedDict[str, Document] = OrderedDict()
         self._lock = Lock()
 
     def cite(self, number: int, hit: Hit, span: Span, score: float) -> Citation | None:
         """The citation of a span with the sentences around it; None when the document is gone or does not hold it."""
         identity = hit.chunk.metadata["document"]
-        if (found := self._document(identity)) is None:
+        if (document := self._document(identity)) is None:
             return None
-        document, ranges = found
         text = document.page_content
         if (
             not 0 <= span.start < span.end <= len(text)
             or text[hit.start : hit.chunk.metadata["end"]] != hit.chunk.page_content
         ):
             return None
-        start, end = enclosing(ranges, span)
         meta = document.metadata
+        start, end = enclosing(sentences_around(text, meta["language"], span.start, span.end), span)
         return Citation(
             number, identity, meta["title"], meta["source"], start, end, text[start:end], text[span.start : span.end],
-            span.start, span.end, hit.chunk.metadata["language"], score,
+            span.start, span.end, hit.chunk.metadata["language"], score, place_at(meta.get("places", []), span.start),
         )  # fmt: skip
 
-    def _document(self, identity: str) -> tuple[Document, list[Range]] | None:
+    def _document(self, identity: str) -> Document | None:
         # The catalogue is asked each time: a document may have been removed since.
         if not self._catalogue.has(identity):
             return None
@@ -53,14 +53,12 @@ class Citer:
                 self._kept.move_to_end(identity)
                 return self._kept[identity]
         document = self._catalogue.get(identity)
-        if document is None:
-            return None
-        found = document, sentences(document.page_content, document.metadata["language"])
         with self._lock:
-            self._kept[identity] = found
+            if document is not None:
+                self._kept[identity] = document
             while len(self._kept) > KEPT:
                 self._kept.popitem(last=False)
-        return found
+        return document
 
 
 def enclosing(ranges: list[Range], span: Span) -> Range:

@@ -59,7 +59,7 @@ def save(network: ReaderNetwork, encoder_folder: Path, path: Path, notes: dict[s
     base = load_file(encoder_folder / "model.safetensors")
     out: dict[str, np.ndarray] = {}
     for name, parameter in network.trained().items():
-        value = parameter.detach().numpy()
+        value = parameter.detach().cpu().numpy()
         original = base.get(name.removeprefix("encoder."))
         if original is not None and value.ndim == 2:
             out[f"{name}.q4"], out[f"{name}.scale"] = _quantise(value - original)

@@ -47,7 +47,10 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Citation:
-    """Proof: `quote == document_text[start:end]`, whole sentences; `answer == document_text[answer_start:answer_end]`."""
+    """Proof: `quote == document_text[start:end]`, whole sentences; `answer == document_text[answer_start:answer_end]`.
+
+    `place` says where in the file that is ("page 3", "row 12", a heading), or is empty.
+    """
 
     number: int
     document: str
@@ -61,6 +64,7 @@ class Citation:
     answer_end: int
     language: str
     score: float
+    place: str = ""
 
 
 def by_answer(citations: Sequence[Citation]) -> list[list[Citation]]:
@@ -112,7 +116,7 @@ def hit_json(hit: Hit, reading: Reading | None = None) -> dict[str, Any]:
     meta = hit.chunk.metadata
     found = {
         "document": meta["document"], "title": meta["title"], "source": meta["source"], "language": meta["language"],
-        "start": meta["start"], "end": meta["end"], "text": hit.chunk.page_content, "score": hit.score,
+        "place": meta.get("place", ""), "start": meta["start"], "end": meta["end"], "text": hit.chunk.page_content, "score": hit.score,
         "dense_rank": hit.dense_rank, "dense_score": hit.dense_score,
         "lexical_rank": hit.lexical_rank, "lexical_score": hit.lexical_score,
     }  # fmt: skip
@@ -124,7 +128,12 @@ def plain(answer: dict[str, Any]) -> str:
     if error := answer.get("error"):
         return str(error)
     parts = [answer["text"]]
-    parts += [f"[{c['number']}] {c['title']} ({c['source']}, {c['start']}–{c['end']})" for c in answer["citations"]]
+    parts += [f"[{c['number']}] {c['title']} ({_where(c)})" for c in answer["citations"]]
     if nearest := answer["nearest"]:
-        parts.append(f"nearest: > {nearest['quote']} ({nearest['source']}, {nearest['start']}–{nearest['end']})")
+        parts.append(f"nearest: > {nearest['quote']} ({_where(nearest)})")
     return "\n".join(parts)
+
+
+def _where(citation: dict[str, Any]) -> str:
+    parts = (citation["source"], citation["place"], f"{citation['start']}–{citation['end']}")
+    return ", ".join(filter(None, parts))

@@ -40,7 +40,7 @@ class TrigramEncoder:
         self.name = name
         self.encoded = 0
 
-    def documents(self, texts: list[str], language: str = "") -> np.ndarray:
+    def documents(self, texts: list[str], languages: Sequence[str] = ()) -> np.ndarray:
         self.encoded += len(texts)
         return np.stack([self.query(text) for text in texts]) if texts else np.empty((0, 256), "f4")
 

@@ -1,4 +1,5 @@
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -90,16 +91,42 @@ def test_one_owner_at_a_time(index: Index) -> None:
 def test_rebuild_with_another_model_swaps_when_whole(index: Index, folder: Path) -> None:
     place = index.folder
     index.close()
-    (folder / "moon.txt").unlink()
-    assert str(rebuild(place, [], TrigramEncoder("b"))) == "3 added"
+    shutil.rmtree(folder)  # the texts are in the index
+    assert str(rebuild(place, TrigramEncoder("b"))) == "4 added"
     with Index(place) as again:
-        assert again.encoder.name == "b" and len(again.catalogue.ids()) == 3
-    assert sorted(p.name for p in place.parent.iterdir() if p.is_dir()) == ["index", "texts"]
+        assert again.encoder.name == "b" and len(again.catalogue.ids()) == 4
+    assert sorted(p.name for p in place.parent.iterdir() if p.is_dir()) == ["index"]
 
 
-def test_rebuild_waits_for_nobody(index: Index, folder: Path) -> None:
+def test_rebuilt_beside_a_server_it_takes_over_when_next_opened(index: Index, folder: Path) -> None:
+    with pytest.raises(IndexBusy, match="takes its place when the old one is next opened"):
+        rebuild(index.folder, TrigramEncoder("b"))
+    assert "Armstrong" in " ".join(search(index, "Neil Armstrong walked"))  # the old one answers meanwhile
+    index.close()
+    with Index(index.folder) as again:
+        assert again.encoder.name == "b" and len(again.catalogue.ids()) == 4
+
+
+def test_a_successor_that_is_behind_is_not_adopted(index: Index, folder: Path) -> None:
     with pytest.raises(IndexBusy):
-        rebuild(index.folder, [folder], TrigramEncoder("b"))
+        rebuild(index.folder, TrigramEncoder("b"))
+    (folder / "new.txt").write_text("Penguins live in the south.")
+    build(index, [folder])
+    index.close()
+    with Index(index.folder) as again:
+        assert again.encoder.name == "trigrams"
+    assert str(rebuild(index.folder, TrigramEncoder("b"))) == "1 added"  # only what was missing
+    with Index(index.folder) as again:
+        assert again.encoder.name == "b" and len(again.catalogue.ids()) == 5
+
+
+def test_killed_in_the_middle_of_the_swap_the_next_start_ends_it(index: Index) -> None:
+    with pytest.raises(IndexBusy):
+        rebuild(index.folder, TrigramEncoder("b"))
+    index.close()
+    index.folder.rename(index.folder.with_name("index.old"))
+    with Index(index.folder) as again:
+        assert again.encoder.name == "b" and len(again.catalogue.ids()) == 4
 
 
 KILLED = """

@@ -3,16 +3,24 @@ from pathlib import Path
 
 import pytest
 
-from index.load import TITLE_LENGTH, LoadError, find, load, title
+from langchain_core.documents import Document
+
+from index.load import TITLE_LENGTH, LoadError, Source, find, load, read, title
+
+
+def loaded(path: Path) -> Document:
+    return load(Source(path), read(Source(path)))
 
 
 def test_text_is_verbatim(tmp_path: Path) -> None:
     text = "Première ligne\r\n\r\n  deuxième\tligne ﬁn  \n"
     path = tmp_path / "a.txt"
     path.write_bytes(text.encode())
-    document = load(path)
+    document = loaded(path)
     assert document.page_content == text
-    assert document.metadata == {"source": path.as_posix(), "title": "Première ligne", "language": "fr"}
+    assert document.metadata == {
+        "source": path.as_posix(), "title": "Première ligne", "language": "fr", "kind": ".txt", "places": [],
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -23,22 +31,22 @@ def test_text_is_verbatim(tmp_path: Path) -> None:
 def test_bom_is_understood_and_dropped(tmp_path: Path, bom: bytes, encoding: str) -> None:
     path = tmp_path / "a.txt"
     path.write_bytes(bom + "Žluťoučký kůň".encode(encoding))
-    assert load(path).page_content == "Žluťoučký kůň"
+    assert loaded(path).page_content == "Žluťoučký kůň"
 
 
 def test_legacy_encoding_is_detected(tmp_path: Path) -> None:
     text = "Les élèves français étudient à l’école dès la rentrée, et les forêts brûlent l’été. " * 5
     path = tmp_path / "a.txt"
     path.write_bytes(text.encode("cp1252"))
-    assert load(path).page_content == text
+    assert loaded(path).page_content == text
 
 
 def test_identity_is_of_the_bytes(tmp_path: Path) -> None:
     for name in ("a.txt", "b.md"):
         (tmp_path / name).write_text("same words")
-    assert load(tmp_path / "a.txt").id == load(tmp_path / "b.md").id
+    assert loaded(tmp_path / "a.txt").id == loaded(tmp_path / "b.md").id
     (tmp_path / "b.md").write_text("other words")
-    assert load(tmp_path / "a.txt").id != load(tmp_path / "b.md").id
+    assert loaded(tmp_path / "a.txt").id != loaded(tmp_path / "b.md").id
 
 
 @pytest.mark.parametrize(
@@ -48,7 +56,7 @@ def test_what_is_no_text_is_refused_by_name(tmp_path: Path, content: bytes) -> N
     path = tmp_path / "odd.txt"
     path.write_bytes(content)
     with pytest.raises(LoadError, match=r"odd\.txt"):
-        load(path)
+        loaded(path)
 
 
 def test_find_sorts_and_passes_over_hidden_and_unknown_files(tmp_path: Path) -> None:

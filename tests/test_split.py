@@ -5,7 +5,7 @@ import pytest
 from conftest import SEED, TrigramEncoder
 from langchain_core.documents import Document
 
-from index.load import load
+from index.load import Source, load, read
 from index.split import BLOCK, MAX_TOKENS, sentences, split
 
 TEXTS = {
@@ -29,7 +29,7 @@ def spans(texts: list[str]) -> list[list[tuple[int, int]]]:
 @pytest.mark.parametrize("language", TEXTS)
 def test_chunks_are_slices_of_their_text(language: str) -> None:
     text = TEXTS[language]
-    chunks = split(document(text, language), spans)
+    chunks = list(split(document(text, language), spans))
     for chunk in chunks:
         assert text[chunk.metadata["start"] : chunk.metadata["end"]] == chunk.page_content
         assert chunk.page_content == chunk.page_content.strip()
@@ -50,7 +50,7 @@ def test_random_texts_keep_offsets_and_limits() -> None:
 
 def test_chunks_overlap_by_one_sentence() -> None:
     text = " ".join(f"Sentence number {i} has exactly eight words here." for i in range(60))
-    chunks = split(document(text, "en"), TrigramEncoder().token_spans)
+    chunks = list(split(document(text, "en"), TrigramEncoder().token_spans))
     assert len(chunks) > 3
     for a, b in itertools.pairwise(chunks):
         shared = text[b.metadata["start"] : a.metadata["end"]]
@@ -67,8 +67,8 @@ def test_long_text_without_line_ends_is_cut_in_blocks() -> None:
 
 
 def test_chunks_know_their_document() -> None:
-    loaded = load(SEED)
-    chunks = split(loaded, TrigramEncoder().token_spans)
+    loaded = load(Source(SEED), read(Source(SEED)))
+    chunks = list(split(loaded, TrigramEncoder().token_spans))
     assert [c.metadata["number"] for c in chunks] == list(range(len(chunks)))
     assert {c.metadata["document"] for c in chunks} == {loaded.id}
     assert all(c.metadata["language"] == "fr" and c.metadata["title"].startswith("Israël envoie") for c in chunks)

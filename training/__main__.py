@@ -8,7 +8,7 @@ from tokenizers import Tokenizer
 
 from index.weights import bundled_model
 from rag import network as reader
-from training import data, lexicon, train
+from training import data, lexicon, negatives, train
 
 SEED = 20260101
 
@@ -32,9 +32,12 @@ def main() -> None:
     tokenizer = Tokenizer.from_file(str(encoder / "tokenizer.json"))
     tokenizer.enable_truncation(train.LONGEST, strategy="only_second")
     network = reader.load(encoder, options.init) if options.init else reader.ReaderNetwork(encoder)
+    network.to("cuda" if torch.cuda.is_available() else "cpu")
     checkpoint = options.work / "reader.pt"
     seed = SEED + (checkpoint.stat().st_mtime_ns % 10**6 if checkpoint.exists() else 0)  # other examples when resumed
-    examples = data.stream(data.sources(options.data), words, seed, options.negative)
+    found = data.sources(options.data)
+    retrieved = negatives.mine(found, options.work / "negatives.npz")
+    examples = data.stream(found, words, retrieved, seed, options.negative)
     steps = train.train(network, train.batches(tokenizer, examples, seed), options.minutes, checkpoint)
     notes = {"steps": str(steps), "minutes": str(options.minutes), "licence": "CC-BY-SA-4.0"}
     reader.save(network, encoder, options.out / "reader.safetensors", notes)

@@ -19,12 +19,15 @@ SHARES = {  # of the stream; French and encyclopaedic text weigh more, the two l
     "policyqa.en": 0.02, "jaquad.ja": 0.13, "drcd.zh": 0.13, "cmrc2018.zh": 0.06, "arcd.ar": 0.05, "thquad.tr": 0.10,
 }  # fmt: skip
 HELD_OUT = 25  # one context in so many is kept for validation and calibration
-NEGATIVE = 0.36  # of the stream
-SWITCHED = 0.45  # of the questions in a language with a lexicon
-SWITCHED_WORDS = 0.55
+NEGATIVE = 0.40  # of the stream
+KINDS = {"cut": 0.30, "retrieved": 0.30, "changed": 0.17, "sibling": 0.10, "stranger": 0.13}  # of the negatives
+SWITCHED = 0.5  # of the questions in a language with a lexicon
+SWITCHED_WORDS = (0.4, 0.7, 1.0)  # of their known words, drawn for each
 BUDGETS = (300, 420, 420, 560, 560, 800)  # characters of a window in an alphabet; CJK windows take 0.4 of it
 SENTENCE_END = re.compile(r"(?<=[.!?؟])\s+|(?<=[。！？])|\n+")
 WORD = re.compile(r"\w+")
+NUMBER = re.compile(r"\d[\d.,]*\d|\d")
+NAME = re.compile(r"(?<=[\w,] )[A-ZÀ-ÞİŞĞ][\w’'-]+(?: [A-ZÀ-ÞİŞĞ][\w’'-]+)*")  # not the question's first word
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +133,27 @@ def other_context(row: Row, source: Source, budget: int, rng: random.Random) -> 
     if not pool:
         return None
     grams = _grams(row.question)
-    best = max(pool, key=lambda c: len(grams & _grams(c)) / (len(c) ** 0.5))
-    at = rng.randrange(max(1, len(best) - budget)) if len(best) > budget else 0
-    return Example(row.question, best[at : at + budget], -1, -1)
+    return _part(row, max(pool, key=lambda c: len(grams & _grams(c)) / (len(c) ** 0.5)), budget, rng)
+
+
+def changed(row: Row, source: Source, budget: int, rng: random.Random) -> Example | None:
+    """The answer's window with a name or number of the question exchanged for one that the context does not have."""
+    context, kinds = row.context.lower(), (NUMBER, NAME)
+    found = [(kind, match) for kind in kinds for match in kind.finditer(row.question) if match[0].lower() in context]
+    if not found:
+        return None
+    kind, match = rng.choice(found)
+    others = [other[0] for asked in rng.sample(source.rows, 30) for other in kind.finditer(asked.question)]
+    others = [other for other in others if other.lower() not in context]
+    if not others:
+        return None
+    question = row.question[: match.start()] + rng.choice(others) + row.question[match.end() :]
+    return Example(question, window(row, budget, rng).window, -1, -1)
+
+
+def _part(row: Row, context: str, budget: int, rng: random.Random) -> Example:
+    at = rng.randrange(max(1, len(context) - budget)) if len(context) > budget else 0
+    return Example(row.question, context[at : at + budget], -1, -1)
 
 
 def _grams(text: str) -> set[str]:
@@ -141,20 +162,24 @@ def _grams(text: str) -> set[str]:
 
 
 def switch(question: str, lexicon: dict[str, dict[str, str]], rng: random.Random) -> str:
-    """The question with about half of its known words in one other language."""
-    target = rng.choice(sorted({lang for entry in lexicon.values() for lang in entry}))
+    """The question with a part of its known words, or all, in one other language."""
+    target, share = rng.choice(sorted({lang for entry in lexicon.values() for lang in entry})), rng.choice(SWITCHED_WORDS)
 
     def swap(match: re.Match[str]) -> str:
         other = lexicon.get(match[0].lower(), {}).get(target)
-        return other if other and rng.random() < SWITCHED_WORDS else match[0]
+        return other if other and rng.random() < share else match[0]
 
     return WORD.sub(swap, question)
 
 
 def stream(
-    found: dict[str, Source], lexicon: dict[str, dict[str, dict[str, str]]], seed: int, negative: float = NEGATIVE
+    found: dict[str, Source],
+    lexicon: dict[str, dict[str, dict[str, str]]],
+    retrieved: dict[str, dict[str, list[str]]],
+    seed: int,
+    negative: float = NEGATIVE,
 ) -> Iterator[Example]:
-    """Examples without end, drawn by `SHARES`, each file's rows in shuffled rounds."""
+    """Examples without end, drawn by `SHARES`, each file's rows in shuffled rounds; `retrieved` is `negatives.mine`'s."""
     rng = random.Random(seed)
     rounds: dict[str, list[Row]] = {name: [] for name in found}
     names = list(found)
@@ -164,22 +189,30 @@ def stream(
         if not rounds[name]:
             rounds[name] = rng.sample(source.rows, len(source.rows))
         row = rounds[name].pop()
-        example = _example(row, source, found, rng, negative)
+        budget = int(rng.choice(BUDGETS) * (0.4 if source.language in ("ja", "zh") else 1))
+        if rng.random() < negative:
+            near = retrieved[name].get(row.question, [])
+            example = _negative(row, source, found, near, budget, rng)
+        else:
+            example = window(row, budget, rng)
         known = lexicon.get(source.language)
         if known and rng.random() < SWITCHED:
             example = Example(switch(example.question, known, rng), example.window, example.start, example.end)
         yield example
 
 
-def _example(row: Row, source: Source, found: dict[str, Source], rng: random.Random, negative: float) -> Example:
-    budget = int(rng.choice(BUDGETS) * (0.4 if source.language in ("ja", "zh") else 1))
-    if row.start >= 0 and rng.random() >= negative:
-        return window(row, budget, rng)
-    kind = rng.random()
+def _negative(
+    row: Row, source: Source, found: dict[str, Source], near: list[str], budget: int, rng: random.Random
+) -> Example:
+    kind = rng.choices(list(KINDS), list(KINDS.values()))[0]
     made = None
-    if row.start >= 0 and kind < 0.45:
+    if kind == "cut":
         made = without_answer(row, budget)
-    if made is None and kind < 0.85:
+    elif kind == "changed":
+        made = changed(row, source, budget, rng)
+    elif kind == "retrieved" and near:
+        made = _part(row, rng.choice(near), budget, rng)
+    if made is None and kind != "stranger":
         made = other_context(row, source, budget, rng)
     if made is None:
         stranger = rng.choice(found[rng.choice(list(found))].rows)

@@ -1,16 +1,16 @@
 """The reader's training loop: a stream of examples to weights.
 
-Takes an endless stream of examples and a time budget; gives a trained network. float32: on CPUs without AMX, bfloat16
-measured three times slower (docs/decisions.md). The learning rate falls to zero with the time that is left, so the budget
-is kept whatever else the machine does. Checkpoints make it resumable.
+Takes an endless stream of examples and a time budget; gives a trained network. bfloat16 on a GPU, float32 on a CPU: on those
+without AMX, bfloat16 measured three times slower (docs/decisions.md). The learning rate falls to zero with the time that is
+left, so the budget is kept whatever else the machine does. Checkpoints make it resumable.
 """
 
 import itertools
 import random
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from tokenizers import Tokenizer
@@ -22,13 +22,12 @@ from training.data import Example
 BATCH = 16  # windows a step
 POOL = 24  # batches sorted by length together
 WARM_UP = 150  # steps
-RATE_ENCODER, RATE_HEADS = 1.2e-4, 1e-3
+RATE_ENCODER, RATE_HEADS = 1e-4, 5e-4
 LONGEST = 288  # tokens of a question and its window
 SAVE_EVERY = 200  # steps
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(NamedTuple):
     """Tensors of one step: (batch, tokens) each, and the first and last answer token (0, 0 where there is none)."""
 
     ids: torch.Tensor
@@ -72,9 +71,13 @@ def batches(tokenizer: Tokenizer, examples: Iterator[Example], seed: int) -> Ite
 
 def loss(network: ReaderNetwork, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
     """Span loss (cross-entropy, "no answer" being position 0) and relevance loss (binary cross-entropy)."""
-    start, end, relevance = network(batch.ids, batch.mask, batch.passage)
-    span = (functional.cross_entropy(start, batch.start) + functional.cross_entropy(end, batch.end)) / 2
-    return span, functional.binary_cross_entropy_with_logits(relevance, (batch.start > 0).float())
+    device = network.span.weight.device
+    ids, mask, passage, first, last = (part.to(device) for part in batch)
+    with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+        start, end, relevance = network(ids, mask, passage)
+    start, end, relevance = start.float(), end.float(), relevance.float()
+    span = (functional.cross_entropy(start, first) + functional.cross_entropy(end, last)) / 2
+    return span, functional.binary_cross_entropy_with_logits(relevance, (first > 0).float())
 
 
 def train(network: ReaderNetwork, steps: Iterator[Batch], minutes: float, checkpoint: Path) -> int:
@@ -121,7 +124,7 @@ def _keep(network: ReaderNetwork, optimizer: torch.optim.Optimizer, done: int, s
 def _resume(network: ReaderNetwork, optimizer: torch.optim.Optimizer, path: Path) -> tuple[int, float]:
     if not path.exists():
         return 0, 0.0
-    state = torch.load(path, weights_only=True)
+    state = torch.load(path, weights_only=True, map_location=network.span.weight.device)
     network.load_state_dict(state["network"], strict=False)
     optimizer.load_state_dict(state["optimizer"])
     return state["done"], state["spent"]
