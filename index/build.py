@@ -21,7 +21,9 @@ from index.split import split
 
 PART = 512  # chunks embedded together
 
-Progress = Callable[[str, int, int], None]  # what is being done, how many files are done, of how many; may raise to stop
+Progress = Callable[
+    [str, int, int], None
+]  # what is being done, how many files are done, of how many; may raise to stop
 
 
 @dataclass(slots=True)
@@ -43,7 +45,9 @@ class Report:
 
     def lines(self) -> list[str]:
         """What was done to each source, unchanged ones left out."""
-        listed = [f"{name}: {source}" for name in ("added", "changed", "moved", "removed") for source in getattr(self, name)]
+        listed = [
+            f"{name}: {source}" for name in ("added", "changed", "moved", "removed") for source in getattr(self, name)
+        ]
         return listed + self.similar
 
 
@@ -125,7 +129,7 @@ class _Run:
         self._tell(f"reading {source.name}")
         raw = read(source)
         before, identical = self.by_place.get(source.place), identity(raw)
-        if any(read.document.id == identical for read in self._waiting):
+        if any(held.document.id == identical for held in self._waiting):
             self._embed_waiting()
         if same := self.by_id.get(identical):
             self._seen_again(same, source)
@@ -136,10 +140,11 @@ class _Run:
         chunks = split(document, self.index.encoder.token_spans)
         first = list(islice(chunks, PART))
         if len(first) == PART:
+            self._embed_waiting()
             self._large(document, source, first, chunks)
             return
         self._waiting.append(_Read(document, source, first))
-        if sum(len(read.chunks) for read in self._waiting) >= PART:
+        if sum(len(held.chunks) for held in self._waiting) >= PART:
             self._embed_waiting()
 
     def _seen_again(self, same: Entry, source: Source) -> None:
@@ -154,13 +159,13 @@ class _Run:
     def _embed_waiting(self) -> None:
         """Embed the chunks of all documents that wait, together; then put each document in."""
         waiting, self._waiting = self._waiting, []
-        chunks = [chunk for read in waiting for chunk in read.chunks]
+        chunks = [chunk for held in waiting for chunk in held.chunks]
         if not chunks:
             return
         self._tell(f"embedding {len(chunks)} passages" + (f" of {waiting[0].source.name}" if len(waiting) == 1 else ""))
         self.touched |= self.index.put(chunks)
-        for read in waiting:
-            self._commit(read.document, read.source, len(read.chunks))
+        for held in waiting:
+            self._commit(held.document, held.source, len(held.chunks))
 
     def _large(self, document: Document, source: Source, part: list[Document], rest: Iterator[Document]) -> None:
         """Embed and store a document part by part, then commit it."""

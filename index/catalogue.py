@@ -24,7 +24,11 @@ CREATE TABLE IF NOT EXISTS documents (
 );
 CREATE INDEX IF NOT EXISTS documents_path ON documents (path);
 """
-ADDED = {"kind": "TEXT NOT NULL DEFAULT '.txt'", "places": "TEXT NOT NULL DEFAULT '[]'", "sketch": "BLOB NOT NULL DEFAULT x''"}
+ADDED = {
+    "kind": "TEXT NOT NULL DEFAULT '.txt'",
+    "places": "TEXT NOT NULL DEFAULT '[]'",
+    "sketch": "BLOB NOT NULL DEFAULT x''",
+}
 COLUMNS = "id, path, source, title, language, length(text), chunks, added, kind"
 
 
@@ -105,14 +109,18 @@ class Catalogue:
         if row is None:
             return None
         meta = dict(zip(("source", "title", "language", "kind"), row[1:], strict=False))
-        return Document(id=identity, page_content=row[0], metadata={**meta, "places": [tuple(p) for p in json.loads(row[5])]})
+        return Document(
+            id=identity, page_content=row[0], metadata={**meta, "places": [tuple(p) for p in json.loads(row[5])]}
+        )
 
     def sketches(self) -> dict[str, bytes]:
         """Each document's sketch (see `similar`)."""
         with self._lock:
             return dict(self._database.execute("SELECT id, sketch FROM documents"))
 
-    def put(self, document: Document, place: str, chunks: int, sketch: bytes = b"", replaces: str | None = None) -> Entry:
+    def put(
+        self, document: Document, place: str, chunks: int, sketch: bytes = b"", replaces: str | None = None
+    ) -> Entry:
         """Add a document, in one step with the removal of the one that it replaces."""
         meta, added = document.metadata, datetime.now(UTC).isoformat(timespec="seconds")
         row = (str(document.id), place, meta["source"], meta["title"], meta["language"])

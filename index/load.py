@@ -96,7 +96,9 @@ def members(path: Path) -> list[Source]:
         with zipfile.ZipFile(path) as archive:
             listed = [info for info in archive.infolist() if Path(info.filename).suffix.lower() in SUFFIXES - {ARCHIVE}]
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-        raise LoadError(f"{path} cannot be opened as a zip ({error}). Pack it anew, or unpack it and index the folder") from error
+        raise LoadError(
+            f"{path} cannot be opened as a zip ({error}). Pack it anew, or unpack it and index the folder"
+        ) from error
     listed = [info for info in listed if not info.is_dir() and not _hidden(Path(info.filename))]
     if len(listed) > MOST_MEMBERS or sum(info.file_size for info in listed) > LARGEST_MB * 2**20:
         limits = f"{MOST_MEMBERS:,} files or {LARGEST_MB} MB (CITE_MAX_MB)"
@@ -121,7 +123,9 @@ def read(source: Source) -> bytes:
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, KeyError) as error:
         raise LoadError(f"{source.name} cannot be unpacked ({error}). Unpack the zip and index the folder") from error
     if len(raw) > limit:
-        raise LoadError(f"{source.name} is larger than {LARGEST_MB} MB. Cut it up, or raise the limit: CITE_MAX_MB=1000")
+        raise LoadError(
+            f"{source.name} is larger than {LARGEST_MB} MB. Cut it up, or raise the limit: CITE_MAX_MB=1000"
+        )
     return raw
 
 
@@ -143,7 +147,13 @@ def load(
     if not text.strip():
         raise LoadError(f"{source.name} holds no text. Leave it out, or fill it and index again")
     shown = own_title if len(own_title) > 3 and not NO_TITLE.match(own_title) else title(text)
-    metadata = {"source": source.name, "title": shown, "language": detect(text), "kind": source.suffix, "places": places}
+    metadata = {
+        "source": source.name,
+        "title": shown,
+        "language": detect(text),
+        "kind": source.suffix,
+        "places": places,
+    }
     return Document(id=identity(raw), page_content=text, metadata=metadata)
 
 

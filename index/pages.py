@@ -1,7 +1,8 @@
 """PDF pages: their text, where each character stands, and their picture.
 
 Takes a PDF's bytes; gives text whose every character is known on the page, so that a quote can be boxed. Lines that one
-paragraph runs over are joined, and words that a line's end divides. Owns pypdfium2.
+paragraph runs over are joined, and words that a line's end divides. PDFium is not safe to share between threads: this runs in the
+child process of `sandbox`. Owns pypdfium2.
 """
 
 import ctypes
@@ -10,7 +11,6 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
-from threading import Lock
 from typing import Any
 
 import pypdfium2
@@ -25,22 +25,22 @@ SCALE = 2.0  # pixels a point, of a page's picture: 144 dpi
 LARGEST = 2200  # pixels of its longer side
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom as shares of the page
-_lock = Lock()  # PDFium is not safe to share between threads
 
 
 @contextmanager
 def open_pdf(raw: bytes) -> Iterator[Any]:
     """The document, closed at the end; raises ValueError in plain words where it cannot be opened."""
-    with _lock:
-        try:
-            document = pypdfium2.PdfDocument(raw)
-        except pypdfium2.PdfiumError as error:
-            locked = "password" in str(error).lower()
-            raise ValueError("it asks for a password; save it without one" if locked else "it is no PDF, or damaged") from error
-        try:
-            yield document
-        finally:
-            document.close()
+    try:
+        document = pypdfium2.PdfDocument(raw)
+    except pypdfium2.PdfiumError as error:
+        locked = "password" in str(error).lower()
+        raise ValueError(
+            "it asks for a password; save it without one" if locked else "it is no PDF, or damaged"
+        ) from error
+    try:
+        yield document
+    finally:
+        document.close()
 
 
 def page_text(document: Any, number: int) -> tuple[str, list[int]]:
@@ -63,8 +63,10 @@ def _joined(characters: list[str]) -> tuple[str, list[int]]:
             lines.append([])
         elif character != "\r":
             lines[-1].append((character, index))
+            if character in HYPHENS:  # PDFium gives one in place of a hyphen and its line's end
+                lines.append([])
     lengths = sorted(len(line) for line in lines if line)
-    usual = lengths[int(0.9 * (len(lengths) - 1))] if lengths else 0
+    usual = lengths[round(0.9 * (len(lengths) - 1))] if lengths else 0
     out: list[tuple[str, int]] = []
     for line, after in pairwise([*lines, []]):
         out.extend(line)
@@ -110,9 +112,10 @@ def boxes(raw: bytes, number: int, start: int, end: int) -> list[Box]:
 
 
 def _box(text_page: Any, index: int) -> Box:
-    left, right, bottom, top = (ctypes.c_double() for _ in range(4))
-    raw_api.FPDFText_GetCharBox(text_page, index, left, right, bottom, top)
-    return left.value, bottom.value, right.value, top.value
+    """A character's left, bottom, right and top, in points, as high as its line."""
+    found = raw_api.FS_RECTF()
+    raw_api.FPDFText_GetLooseCharBox(text_page, index, ctypes.byref(found))
+    return found.left, found.bottom, found.right, found.top
 
 
 def picture(raw: bytes, number: int) -> bytes:

@@ -12,6 +12,7 @@ import re
 import resource
 import sys
 import zipfile
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from email import message_from_bytes
@@ -86,7 +87,9 @@ def pdf(raw: bytes, watch: Watch) -> Parsed:
                 found.add(text, "\n\n")
             watch(number + 1, count)
     if not found.size:
-        raise ParseError(f"has no text on its {count} pages: they are pictures, as of a scan. Recognise its text (OCR) first")
+        raise ParseError(
+            f"has no text on its {count} pages: they are pictures, as of a scan. Recognise its text (OCR) first"
+        )
     return found
 
 
@@ -142,7 +145,9 @@ def epub(raw: bytes, watch: Watch) -> Parsed:
     spine = [files.get(name) for name in book.xpath("//*[local-name()='itemref']/@idref")]
     found = Parsed(_line(next(iter(book.xpath("//*[local-name()='title']/text()")), "")))
     for number, chapter in enumerate(filter(None, spine), 1):
-        page = archive.read(posixpath.normpath(posixpath.join(posixpath.dirname(package), unquote(chapter.split("#")[0]))))
+        page = archive.read(
+            posixpath.normpath(posixpath.join(posixpath.dirname(package), unquote(chapter.split("#")[0])))
+        )
         lines, heading = _html_lines(page)
         found.mark(heading or f"chapter {number}")
         found.add("\n".join(lines), "\n\n")
@@ -258,7 +263,9 @@ def parse(raw: bytes, suffix: str, watch: Watch = lambda done, of: None) -> Pars
         raise ParseError(str(error).removeprefix("it ")) from error
     except Exception as error:
         reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        raise ParseError(f"cannot be read as {suffix[1:].upper()} ({_line(reason)[:160]}). It is damaged or of another type") from error
+        raise ParseError(
+            f"cannot be read as {suffix[1:].upper()} ({_line(reason)[:160]}). It is damaged or of another type"
+        ) from error
     found.parts = [CONTROL.sub(" ", found.text)]
     return found
 
@@ -326,6 +333,21 @@ def _leaves(value: Any, path: str) -> Iterator[tuple[str, str]]:
         yield path, _line(str(value))
 
 
+def _do(raw: bytes, asked: dict[str, Any], watch: Watch) -> dict[str, Any]:
+    """A file's text; or, of a PDF's page (from 0), the picture or where characters stand."""
+    if asked["task"] == "text":
+        found = parse(raw, asked["suffix"], watch)
+        return {"text": found.text, "places": found.places, "title": found.title}
+    from index import pages
+
+    try:
+        if asked["task"] == "boxes":
+            return {"boxes": pages.boxes(raw, asked["page"], asked["start"], asked["end"])}
+        return {"picture": b64encode(pages.picture(raw, asked["page"])).decode()}
+    except (ValueError, IndexError, RuntimeError) as error:
+        raise ParseError(f"cannot be shown ({error})") from error
+
+
 def main() -> None:
     """Serve the parent: a JSON line and so many bytes in, JSON lines out, the last with the text or the error."""
     for limit, value in ((resource.RLIMIT_AS, MEMORY), (resource.RLIMIT_FSIZE, 0), (resource.RLIMIT_CORE, 0)):
@@ -340,8 +362,7 @@ def main() -> None:
         asked = json.loads(header)
         raw = source.read(asked["size"])
         try:
-            found = parse(raw, asked["suffix"], lambda done, of: say(done=done, of=of))
-            say(text=found.text, places=found.places, title=found.title)
+            say(**_do(raw, asked, lambda done, of: say(done=done, of=of)))
         except ParseError as error:
             say(error=str(error))
         except MemoryError:

@@ -39,7 +39,9 @@ def rebuild(folder: Path, encoder: Encoder, progress: Progress = silent) -> Repo
     try:
         Index(folder, command="cite index --rebuild").close()  # opening adopts the successor
     except IndexBusy as busy:
-        raise IndexBusy(f"The new index is complete and takes its place when the old one is next opened. {busy}", busy.url) from busy
+        raise IndexBusy(
+            f"The new index is complete and takes its place when the old one is next opened. {busy}", busy.url
+        ) from busy
     if new.exists():
         raise IndexProblem(f"The documents in {folder} changed meanwhile. Finish it: cite index --rebuild")
     return report

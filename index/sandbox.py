@@ -10,7 +10,8 @@ import selectors
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from base64 import b64decode
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -49,14 +50,16 @@ class Sandbox:
 
     def parse(self, raw: bytes, suffix: str, progress: Progress = lambda done, of: None) -> Reply:
         """The file's text and places; raises SandboxError."""
-        with self._lock:
-            try:
-                return self._ask(raw, suffix, progress)
-            except _Told:
-                raise
-            except BaseException:
-                self._kill()
-                raise
+        found = self._ask(raw, progress, task="text", suffix=suffix)
+        return Reply(found["text"], [(int(at), str(place)) for at, place in found["places"]], found["title"])
+
+    def picture(self, raw: bytes, page: int) -> bytes:
+        """A PDF's page (from 0) as a PNG; raises SandboxError."""
+        return b64decode(self._ask(raw, task="picture", page=page)["picture"])
+
+    def boxes(self, raw: bytes, page: int, start: int, end: int) -> list[list[float]]:
+        """Where characters of a PDF's page stand: see `pages.boxes`; raises SandboxError."""
+        return list(self._ask(raw, task="boxes", page=page, start=start, end=end)["boxes"])
 
     def __enter__(self) -> Self:
         return self
@@ -66,25 +69,32 @@ class Sandbox:
         with self._lock:
             self._kill()
 
-    def _ask(self, raw: bytes, suffix: str, progress: Progress) -> Reply:
+    def _ask(self, raw: bytes, progress: Progress = lambda done, of: None, **asked: Any) -> dict[str, Any]:
+        with self._lock:
+            try:
+                reply = self._exchange(json.dumps({**asked, "size": len(raw)}).encode() + b"\n" + raw, progress)
+            except BaseException:
+                self._kill()
+                raise
+        if "error" in reply:
+            raise SandboxError(reply["error"])
+        return reply
+
+    def _exchange(self, message: bytes, progress: Progress) -> dict[str, Any]:
         child = self._running()
-        header = json.dumps({"suffix": suffix, "size": len(raw)}).encode() + b"\n"
         try:
             assert child.stdin is not None
-            child.stdin.write(header + raw)
+            child.stdin.write(message)
             child.stdin.flush()
         except BrokenPipeError as error:
             raise SandboxError("could not be read: its parser stopped. Try again") from error
-        for message in self._messages(child):
-            if "done" in message:
-                progress(message["done"], message["of"])
-            elif "error" in message:
-                raise _Told(message["error"])
-            else:
-                return Reply(message["text"], [(int(at), str(place)) for at, place in message["places"]], message["title"])
+        for reply in self._messages(child):
+            if "done" not in reply:
+                return reply
+            progress(reply["done"], reply["of"])
         raise SandboxError("makes its parser crash. It is damaged; save it anew or as text")
 
-    def _messages(self, child: subprocess.Popen[bytes]) -> Any:
+    def _messages(self, child: subprocess.Popen[bytes]) -> Iterator[dict[str, Any]]:
         """The child's JSON lines until it dies; raises SandboxError when it is silent or takes too long."""
         assert child.stdout is not None
         rest, started = bytearray(), time.monotonic()
@@ -116,8 +126,3 @@ class Sandbox:
             self._child.kill()
             self._child.communicate()
             self._child = None
-
-
-class _Told(SandboxError):
-    """The child's own error."""
-

@@ -73,9 +73,10 @@ def _quotation(citation: Citation) -> str:
     start, end = citation.answer_start - citation.start, citation.answer_end - citation.start
     before, inside, after = citation.quote[:start], citation.quote[start:end], citation.quote[end:]
     label = f"[{citation.number}]" if citation.number else "[→]"
+    origin = text(" · ".join(filter(None, (citation.title, citation.place))))
     return (
         f'<blockquote class="cite-quote" dir="auto" lang="{text(citation.language)}">{text(before)}<strong>{text(inside)}</strong>'
-        f"{text(after)} {reference(citation, label)}<cite>{text(" · ".join(filter(None, (citation.title, citation.place))))}</cite></blockquote>"
+        f"{text(after)} {reference(citation, label)}<cite>{origin}</cite></blockquote>"
     )
 
 

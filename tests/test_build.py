@@ -6,10 +6,13 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import ROOT, TEXTS, TrigramEncoder
+from langchain_core.documents import Document
 
 from index import Index, IndexBusy, IndexProblem, LoadError, build, rebuild
+from index.doctor import examine
 
 
 def search(index: Index, question: str) -> list[str]:
@@ -172,3 +175,69 @@ def test_killed_at_any_moment_it_reopens_whole(tmp_path: Path) -> None:
 def test_texts_come_back_whole(index: Index) -> None:
     texts = {Path(e.path).name: index.catalogue.get(e.id) for e in index.catalogue.entries()}
     assert {name: document.page_content for name, document in texts.items() if document} == TEXTS
+
+
+def test_a_near_duplicate_is_reported(index: Index, folder: Path) -> None:
+    words = " ".join(f"word{i % 37} number{i}" for i in range(300))
+    (folder / "one.txt").write_text(words)
+    (folder / "two.txt").write_text(words.replace("number7 ", "number8 "))
+    (report,) = build(index, [folder]).similar
+    assert "two.txt is" in report and report.endswith("one.txt")
+
+
+def test_chunks_of_a_mixed_file_know_their_own_language(index: Index, folder: Path) -> None:
+    parts = {
+        "en": "The committee met in the evening and decided to build a new bridge over the river before winter. ",
+        "fr": "Le comité s’est réuni dans la soirée et a décidé de construire un nouveau pont sur la rivière avant l’hiver. ",
+        "ru": "Комитет собрался вечером и решил построить новый мост через реку до наступления зимы. ",
+    }
+    (folder / "mixed.txt").write_text("\n\n".join(text * 12 for text in parts.values()))
+    build(index, [folder])
+    mixed = next(e.id for e in index.catalogue.entries() if e.source.endswith("mixed.txt"))
+    assert index.store.languages(mixed) == {"en", "fr", "ru"}
+    assert all(index.lexical.search(word, lang, 3) for word, lang in (("bridge", "en"), ("rivière", "fr"), ("комитет", "ru")))
+    (folder / "mixed.txt").unlink()
+    build(index, [folder])
+    assert "ru" not in index.lexical.languages() and not index.lexical.search("bridge", "en", 3)
+
+
+def test_a_large_file_goes_in_by_parts_and_whole(index: Index, folder: Path) -> None:
+    text = "\n".join(f"Line {i} of the large file speaks of subject {i * 7}." for i in range(30_000))
+    (folder / "large.txt").write_text(text)
+    stages: list[str] = []
+    build(index, [folder], lambda stage, done, of: stages.append(stage))
+    assert sum("large.txt, " in stage and stage.endswith("%") for stage in stages) > 3
+    entry = next(e for e in index.catalogue.entries() if e.source.endswith("large.txt"))
+    assert entry.chunks > 3 * 512 and examine(index).problems == []
+
+
+def test_stopped_in_the_middle_it_keeps_what_is_whole(index: Index, folder: Path) -> None:
+    text = "\n".join(f"Line {i} of the large file speaks of subject {i * 7}." for i in range(20_000))
+    (folder / "z.txt").write_text(text)
+    (folder / "a.txt").write_text("Small penguins walk south.")
+
+    def stop(stage: str, done: int, of: int) -> None:
+        if stage.endswith("%") and not stage.endswith(" 2%"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        build(index, [folder], stop)
+    assert not examine(index).problems and "z.txt" not in {Path(e.source).name for e in index.catalogue.entries()}
+    assert str(build(index, [folder])) == "1 added, 5 unchanged"
+
+
+def test_the_doctor_finds_and_mends(index: Index) -> None:
+    assert str(examine(index)) == "4 documents, 4 chunks: whole"
+    moon, bread, *_ = (e.id for e in sorted(index.catalogue.entries(), key=lambda e: "moon" not in e.source))
+    index.store.remove(moon)
+    stray = Document(id="x:0-1", page_content="x", metadata={"document": "x", "start": 0, "end": 1, "language": "de"})
+    index.store.put([stray], np.ones((1, 256), "f4") / 16)
+    chunk, vector = next(found for page in index.store.pages() for found in page if found[0].metadata["document"] == bread)
+    chunk.page_content = "Something else entirely."
+    index.store.put([chunk], vector[None])
+    problems = "\n".join(examine(index).problems)
+    for words in ("0 of 1 chunks", "x has chunks and no text", "is not what its document says", "word index of 'de'"):
+        assert words in problems
+    found = examine(index, mend=True)
+    assert found.problems == [] and any("again" in line for line in found.mended)
+    assert "Armstrong" in search(index, "Neil Armstrong walked")[0] and bread in index.catalogue.ids()

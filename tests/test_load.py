@@ -2,7 +2,6 @@ import codecs
 from pathlib import Path
 
 import pytest
-
 from langchain_core.documents import Document
 
 from index.load import TITLE_LENGTH, LoadError, Source, find, load, read, title

@@ -54,7 +54,8 @@ def test_centring_brings_languages_together() -> None:
         """By how much the answer in `language` is nearer than an English sentence about something else."""
         asked = encoder.query(question, "en")
         return float(
-            encoder.documents([texts[language]], [language])[0] @ asked - encoder.documents([stranger], ["en"])[0] @ asked
+            encoder.documents([texts[language]], [language])[0] @ asked
+            - encoder.documents([stranger], ["en"])[0] @ asked
         )
 
     for language in ("fr", "ru", "ja"):

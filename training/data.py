@@ -163,7 +163,10 @@ def _grams(text: str) -> set[str]:
 
 def switch(question: str, lexicon: dict[str, dict[str, str]], rng: random.Random) -> str:
     """The question with a part of its known words, or all, in one other language."""
-    target, share = rng.choice(sorted({lang for entry in lexicon.values() for lang in entry})), rng.choice(SWITCHED_WORDS)
+    target, share = (
+        rng.choice(sorted({lang for entry in lexicon.values() for lang in entry})),
+        rng.choice(SWITCHED_WORDS),
+    )
 
     def swap(match: re.Match[str]) -> str:
         other = lexicon.get(match[0].lower(), {}).get(target)

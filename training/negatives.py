@@ -30,7 +30,8 @@ def mine(found: dict[str, Source], cache: Path) -> dict[str, dict[str, list[str]
             row.question: [
                 contexts[i][1]
                 for i in near
-                if contexts[i][1] != row.context and row.context[row.start : row.end].lower() not in contexts[i][1].lower()
+                if contexts[i][1] != row.context
+                and row.context[row.start : row.end].lower() not in contexts[i][1].lower()
             ][:KEPT]
             for row, near in zip(rows[name], nearest[name], strict=True)
         }
@@ -41,18 +42,20 @@ def mine(found: dict[str, Source], cache: Path) -> dict[str, dict[str, list[str]
 def _write(found: dict[str, Source], contexts: list[tuple[str, str]], rows: dict[str, list], cache: Path) -> None:  # type: ignore[type-arg]
     encoder = SentenceEncoder()
     vectors = np.empty((len(contexts), 384), "f4")
-    for name in found:
+    for name, source in found.items():
         own = [i for i, (file, _) in enumerate(contexts) if file == name]
-        short = 0.4 if found[name].language in ("ja", "zh") else 1
+        short = 0.4 if source.language in ("ja", "zh") else 1
         texts = [contexts[i][1][: int(CHARACTERS * short)] for i in own]
-        vectors[own] = encoder.documents(texts, [found[name].language] * len(own))
+        vectors[own] = encoder.documents(texts, [source.language] * len(own))
         print(f"embedded {len(own)} contexts of {name}", flush=True)
     nearest = {}
     for name, kept in rows.items():
         asked = encoder.queries([row.question for row in kept], found[name].language)
-        blocks = [np.argsort(-(asked[at : at + 512] @ vectors.T), axis=1)[:, :NEAREST] for at in range(0, len(asked), 512)]
+        blocks = [
+            np.argsort(-(asked[at : at + 512] @ vectors.T), axis=1)[:, :NEAREST] for at in range(0, len(asked), 512)
+        ]
         nearest[name] = np.concatenate(blocks).astype("i4")
         print(f"negatives of {len(kept)} questions of {name}", flush=True)
     partial = cache.with_suffix(".partial.npz")
-    np.savez(partial, **nearest)
+    np.savez(partial, **nearest)  # type: ignore[arg-type]
     partial.replace(cache)
