@@ -5,6 +5,7 @@ last sentence of the one before. `document.page_content[start:end] == chunk.page
 in docs/decisions.md.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice, pairwise
 
@@ -17,6 +18,9 @@ from index.load import place_at
 VERSION = "2"  # raise it when the same text would be cut otherwise: an index records it
 MAX_TOKENS = 128
 AT_ONCE = 1000  # sentences whose tokens are counted together
+UNMARKED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]")  # Thai, Lao, Burmese, Khmer
+SPACE = re.compile(r"\s+")
+PHRASE = 120  # characters, at least, of a part of their text that stands for a sentence
 BLOCK = 20_000  # characters handed to sentencex at once, cut at a line's end where there is one
 
 Range = tuple[int, int]
@@ -63,9 +67,18 @@ def _lines(text: str, start: int, end: int) -> list[Range]:
     ranges = []
     for line in text[start:end].splitlines(keepends=True):
         if line.strip():
-            ranges.append(_stripped(text, start, start + len(line)))
+            ranges.extend(_phrases(text, *_stripped(text, start, start + len(line))))
         start += len(line)
     return ranges
+
+
+def _phrases(text: str, start: int, end: int) -> Iterator[Range]:
+    """The range itself; in scripts whose sentences have no mark at their end, cut at spaces into parts of some PHRASE characters."""
+    if UNMARKED.search(text, start, end):
+        while end - start > 2 * PHRASE and (space := SPACE.search(text, start + PHRASE, end)):
+            yield start, space.start()
+            start = space.end()
+    yield start, end
 
 
 def split(document: Document, token_spans: TokenSpans) -> Iterator[Document]:

@@ -195,7 +195,9 @@ def test_chunks_of_a_mixed_file_know_their_own_language(index: Index, folder: Pa
     build(index, [folder])
     mixed = next(e.id for e in index.catalogue.entries() if e.source.endswith("mixed.txt"))
     assert index.store.languages(mixed) == {"en", "fr", "ru"}
-    assert all(index.lexical.search(word, lang, 3) for word, lang in (("bridge", "en"), ("rivière", "fr"), ("комитет", "ru")))
+    assert all(
+        index.lexical.search(word, lang, 3) for word, lang in (("bridge", "en"), ("rivière", "fr"), ("комитет", "ru"))
+    )
     (folder / "mixed.txt").unlink()
     build(index, [folder])
     assert "ru" not in index.lexical.languages() and not index.lexical.search("bridge", "en", 3)
@@ -232,7 +234,9 @@ def test_the_doctor_finds_and_mends(index: Index) -> None:
     index.store.remove(moon)
     stray = Document(id="x:0-1", page_content="x", metadata={"document": "x", "start": 0, "end": 1, "language": "de"})
     index.store.put([stray], np.ones((1, 256), "f4") / 16)
-    chunk, vector = next(found for page in index.store.pages() for found in page if found[0].metadata["document"] == bread)
+    chunk, vector = next(
+        found for page in index.store.pages() for found in page if found[0].metadata["document"] == bread
+    )
     chunk.page_content = "Something else entirely."
     index.store.put([chunk], vector[None])
     problems = "\n".join(examine(index).problems)

@@ -6,7 +6,7 @@ from conftest import SEED, TrigramEncoder
 from langchain_core.documents import Document
 
 from index.load import Source, load, read
-from index.split import BLOCK, MAX_TOKENS, sentences, split
+from index.split import BLOCK, MAX_TOKENS, PHRASE, sentences, split
 
 TEXTS = {
     "en": "Dr. Smith paid $3.50 to Mr. Lee. He left! Did he? Yes, at 5 p.m. on Monday.",
@@ -72,3 +72,9 @@ def test_chunks_know_their_document() -> None:
     assert [c.metadata["number"] for c in chunks] == list(range(len(chunks)))
     assert {c.metadata["document"] for c in chunks} == {loaded.id}
     assert all(c.metadata["language"] == "fr" and c.metadata["title"].startswith("Israël envoie") for c in chunks)
+
+
+def test_thai_has_no_mark_at_a_sentence_s_end_and_is_cut_at_spaces() -> None:
+    text = "ประเทศไทยเป็นประเทศที่ตั้งอยู่ในภูมิภาคเอเชียตะวันออกเฉียงใต้ " * 12
+    lengths = [b - a for a, b in sentences(text, "th")]
+    assert len(lengths) > 3 and all(PHRASE <= length <= 2 * PHRASE + 80 for length in lengths)
