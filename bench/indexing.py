@@ -39,13 +39,16 @@ class QuickEncoder:
     name = "quick"
 
     def documents(self, texts: list[str], languages: Sequence[str] = ()) -> np.ndarray:
+        """See `index.embed.Encoder`."""
         return np.stack([self.query(text) for text in texts]) if texts else np.empty((0, 384), "f4")
 
     def query(self, text: str, language: str = "") -> np.ndarray:
+        """See `index.embed.Encoder`."""
         vector = np.random.default_rng(zlib.crc32(text.encode())).standard_normal(384, dtype="f4")
         return vector / np.linalg.norm(vector)
 
     def token_spans(self, texts: list[str]) -> list[list[Range]]:
+        """See `index.embed.Encoder`."""
         return [[(i, min(i + 4, len(text))) for i in range(0, len(text), 4)] for text in texts]
 
 

@@ -9,12 +9,14 @@ import json
 import re
 import shutil
 import uuid
+from collections.abc import Collection
 from functools import cache
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
 import bm25s
+import numpy as np
 import Stemmer
 
 SNOWBALL = {
@@ -104,8 +106,13 @@ class Lexical:
                 self._loaded[language] = model, json.loads((self._folder / name / "ids.json").read_text())
             return self._loaded[language]
 
-    def search(self, question: str, language: str, k: int) -> list[tuple[str, float]]:
-        """(chunk id, BM25 score) of a language's best chunks for these words, scores above 0 only, best first."""
+    def search(
+        self, question: str, language: str, k: int, documents: Collection[str] | None = None
+    ) -> list[tuple[str, float]]:
+        """(chunk id, BM25 score) of a language's best chunks for these words, scores above 0 only, best first.
+
+        Of these documents alone, if given.
+        """
         loaded = self._load(language)
         if loaded is None:
             return []
@@ -114,5 +121,7 @@ class Lexical:
         if not known:
             return []
         scores = model.get_scores(known)
+        if documents is not None:
+            scores = scores * np.fromiter((name.rsplit(":", 1)[0] in documents for name in ids), bool, len(ids))
         order = scores.argsort()[::-1][:k]
         return [(ids[i], float(scores[i])) for i in order if scores[i] > 0]

@@ -15,6 +15,8 @@ from index import embed, split
 from index.catalogue import Catalogue
 from index.embed import Encoder, SentenceEncoder
 from index.lexical import Lexical
+from index.load import INSIDE, LoadError, Source, read
+from index.load import identity as hash_of
 from index.lock import IndexProblem, Ownership
 from index.store import Store
 from index.weights import NAME
@@ -106,6 +108,17 @@ class Index:
         self.catalogue.remove(identity)
         self.store.remove(identity)
         return languages
+
+    def original(self, identity: str) -> bytes | None:
+        """The bytes that a document was made of, while its file is still there with the same content."""
+        if (entry := self.catalogue.entry(identity)) is None:
+            return None
+        path, _, member = entry.path.partition(INSIDE)
+        try:
+            raw = read(Source(Path(path), member))
+        except LoadError:
+            return None
+        return raw if hash_of(raw) == identity else None
 
     def remove(self, identity: str) -> bool:
         """Remove a document for good; False where there is none with this id."""

@@ -64,7 +64,7 @@ def _blocks(text: str) -> Iterator[Range]:
 
 def _lines(text: str, start: int, end: int) -> list[Range]:
     """The range cut at line ends and stripped; a paragraph's end always ends a sentence."""
-    ranges = []
+    ranges: list[Range] = []
     for line in text[start:end].splitlines(keepends=True):
         if line.strip():
             ranges.extend(_phrases(text, *_stripped(text, start, start + len(line))))

@@ -4,7 +4,7 @@ Takes chunks with unit vectors; gives chunks back by nearness or by id. Embedded
 distances are turned into cosines here: bigger is better everywhere else. One process at a time: see `library`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -50,13 +50,16 @@ class Store:
         """Remove every chunk of the document with this id."""
         self._chunks.delete(where={"document": document})
 
-    def nearest(self, vector: np.ndarray, k: int) -> list[tuple[Document, float]]:
-        """The `k` chunks nearest to a unit vector, with their cosines, best first."""
+    def nearest(
+        self, vector: np.ndarray, k: int, documents: Collection[str] | None = None
+    ) -> list[tuple[Document, float]]:
+        """The `k` chunks nearest to a unit vector, with their cosines, best first; of these documents alone, if given."""
         if not (count := self.count()):
             return []
         found = self._chunks.query(
-            query_embeddings=[vector], n_results=min(k, count), include=["documents", "metadatas", "distances"]
-        )
+            query_embeddings=[vector], n_results=min(k, count), include=["documents", "metadatas", "distances"],
+            where=None if documents is None else {"document": {"$in": list(documents)}},  # type: ignore[dict-item]
+        )  # fmt: skip
         rows = zip(found["ids"][0], found["documents"][0], found["metadatas"][0], found["distances"][0], strict=True)  # type: ignore[index]
         return [(_chunk(i, text, meta), 1 - float(distance)) for i, text, meta, distance in rows]
 

@@ -5,14 +5,15 @@ Takes a `Rag`; gives a FastAPI app that any ASGI server runs.
 
 import secrets
 from pathlib import Path
-from typing import Any
 
 import gradio as gr
-from fastapi import FastAPI, HTTPException
+from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from page.blocks import blocks
+from page.routes import add_documents, add_uploads
+from page.uploads import Uploads, limit
 from rag import Rag
 
 STATIC = Path(__file__).parent / "static"
@@ -27,7 +28,10 @@ HEADERS = {
     "x-content-type-options": "nosniff",
 }
 VERSION = secrets.token_hex(4)  # of the static files: a restarted server is never shown with an old script
-HEAD = f'<link rel="stylesheet" href="/cite/style.css?{VERSION}"><script src="/cite/app.js?{VERSION}" defer></script>'
+HEAD = (
+    f'<link rel="stylesheet" href="/cite/style.css?{VERSION}"><script src="/cite/app.js?{VERSION}" defer></script>'
+    f'<script src="/cite/library.js?{VERSION}" defer></script>'
+)
 
 
 class Headers:
@@ -53,20 +57,11 @@ def app(rag: Rag) -> FastAPI:
     web = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     web.add_middleware(Headers)
     web.mount("/cite", StaticFiles(directory=STATIC))
-
-    @web.get("/documents/{identity}")
-    def document(identity: str) -> dict[str, Any]:
-        found = rag.index.catalogue.get(identity)
-        if found is None:
-            raise HTTPException(404, "This document is no longer indexed.")
-        return {"id": found.id, "text": found.page_content, **found.metadata}
-
-    @web.get("/documents")
-    def documents() -> list[dict[str, Any]]:
-        return [{"id": e.id, "title": e.title, "language": e.language} for e in rag.index.catalogue.entries()]
-
+    uploads = Uploads(rag.index)
+    add_documents(web, rag.index)
+    add_uploads(web, uploads)
     theme = gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
     return gr.mount_gradio_app(
-        web, blocks(rag), path="/", theme=theme, head=HEAD, footer_links=[], run_history=False, enable_monitoring=False,
-        show_error=False, ssr_mode=False,
+        web, blocks(rag, uploads), path="/", theme=theme, head=HEAD, footer_links=[], run_history=False,
+        enable_monitoring=False, show_error=False, ssr_mode=False, max_file_size=limit(),
     )  # fmt: skip

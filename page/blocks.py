@@ -3,12 +3,16 @@
 Takes a `Rag`; gives `gr.Blocks`. Owns gradio together with `app`. The source panel is filled by `static/app.js`.
 """
 
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from page import html
+from page.routes import listing
+from page.uploads import UploadError, Uploads
 from rag import QuestionError, Rag
 from rag.answer import K
 from rag.types import hit_json, plain
@@ -23,17 +27,19 @@ WAITING = 64  # questions in the queue
 AT_ONCE = 4  # questions answered at the same time: the models use every core already
 SOURCE = (
     '<section id="cite-source" aria-label="Source" tabindex="0"><header><h2 id="cite-title">Source</h2>'
-    '<p id="cite-place"></p></header><div id="cite-text" dir="auto"></div></section>'
+    '<p id="cite-place"></p><div id="cite-views" hidden></div></header><div id="cite-page"></div>'
+    '<div id="cite-text" dir="auto"></div></section>'
 )
+CHOSEN = "(...given) => [...given.slice(0, -1), window.citeChosen ? window.citeChosen() : '']"  # the ticked documents
 
 Messages = list[dict[str, str]]
 
 
-def blocks(rag: Rag) -> gr.Blocks:
-    """The page for one Rag, with the endpoints /ask, /search, /documents and /chat."""
+def blocks(rag: Rag, uploads: Uploads) -> gr.Blocks:
+    """The page for one Rag, with its named endpoints."""
     with gr.Blocks(title="Cité", analytics_enabled=False, fill_width=True) as page:
         entries = rag.index.catalogue.entries()
-        gr.HTML(f'<header id="cite-header"><h1>Cité</h1>{html.welcome(entries)}</header>')
+        gr.HTML(f'<header id="cite-header"><h1>Cité</h1>{html.WELCOME}</header>{html.LIBRARY}')
         with gr.Row(elem_id="cite-main"):
             with gr.Column(scale=5, min_width=320):
                 examples = [q for entry in entries for q in EXAMPLES.get(entry.id, ())]
@@ -47,14 +53,15 @@ def blocks(rag: Rag) -> gr.Blocks:
                 )  # fmt: skip
             with gr.Column(scale=4, min_width=320):
                 gr.HTML(SOURCE)
-        asked = gr.State("")
-        _converse(rag, chat, box, asked)
+        asked, chosen = gr.State(""), gr.Textbox(visible=False)
+        _converse(rag, chat, box, asked, chosen)
         _endpoints(rag)
+        _adding(uploads)
     page.queue(max_size=WAITING, api_open=False)
     return page
 
 
-def _converse(rag: Rag, chat: gr.Chatbot, box: gr.Textbox, asked: gr.State) -> None:
+def _converse(rag: Rag, chat: gr.Chatbot, box: gr.Textbox, asked: gr.State, chosen: gr.Textbox) -> None:
     def begin(question: str, messages: Messages) -> tuple[str, str, Messages]:
         said = [*messages, {"role": "user", "content": html.question(question)}]
         return "", question, [*said, {"role": "assistant", "content": html.thinking()}]
@@ -62,45 +69,72 @@ def _converse(rag: Rag, chat: gr.Chatbot, box: gr.Textbox, asked: gr.State) -> N
     def choose(messages: Messages, chosen: gr.SelectData) -> tuple[str, str, Messages]:
         return begin(chosen.value["text"], messages)
 
-    def reply(question: str, messages: Messages) -> Iterator[Messages]:
-        for content in _contents(rag, question):
+    def reply(question: str, messages: Messages, documents: str) -> Iterator[Messages]:
+        for content in _contents(rag, question, documents.split() or None):
             yield [*messages[:-1], {"role": "assistant", "content": content}]
 
     for event, first, inputs in ((box.submit, begin, [box, chat]), (chat.example_select, choose, [chat])):
         event(first, inputs, [box, asked, chat], queue=False, api_visibility="private").then(
-            reply, [asked, chat], chat, api_visibility="private", concurrency_limit=AT_ONCE
+            reply, [asked, chat, chosen], chat, api_visibility="private", concurrency_limit=AT_ONCE, js=CHOSEN
         )
 
 
-def _contents(rag: Rag, question: str) -> Iterator[str]:
+def _contents(rag: Rag, question: str, documents: list[str] | None) -> Iterator[str]:
     """The answer's HTML as it grows, or what is wrong with the question."""
     try:
-        for answer in rag.stream(question):
+        for answer in rag.stream(question, documents=documents):
             yield html.answer(answer, whole=False)
         yield html.answer(answer)
     except QuestionError as error:
         yield html.problem(str(error))
 
 
-def _endpoints(rag: Rag) -> None:
-    def ask(question: str, k: int = K) -> dict[str, Any]:
-        """The answer to a question, with its citations, as JSON."""
-        return _refusing(lambda: rag.invoke(question, k=_count(k)).json())
+def _adding(uploads: Uploads) -> None:
+    """The endpoint /add: a file goes in, and the call returns when it is indexed."""
 
-    def search(question: str, k: int = K) -> list[dict[str, Any]]:
-        """The passages that may answer, best first."""
-        return _refusing(lambda: [hit_json(hit) for hit in rag.search(question, _count(k))])
+    def add(file: str) -> dict[str, str]:
+        try:
+            name, path = uploads.partial(Path(file).name)
+            shutil.copyfile(file, path)
+            *_, job = uploads.wait(uploads.add(name, path))
+        except UploadError as error:
+            raise gr.Error(str(error), print_exception=False) from error
+        if job.state != "done":
+            raise gr.Error(job.message, print_exception=False)
+        return job.json()
+
+    file, told = gr.File(visible=False), gr.JSON(visible=False)
+    gr.Button(visible=False).click(
+        add, file, told, api_name="add", api_description="Index a file; waits until it is done."
+    )
+
+
+def _endpoints(rag: Rag) -> None:
+    def ask(question: str, k: int = K, documents: list[str] | None = None) -> dict[str, Any]:
+        """The answer to a question, with its citations, as JSON; from these documents (ids) alone, if given."""
+        return _refusing(lambda: rag.invoke(question, k=_count(k), documents=documents or None).json())
+
+    def search(question: str, k: int = K, documents: list[str] | None = None) -> list[dict[str, Any]]:
+        """The passages that may answer, best first; from these documents (ids) alone, if given."""
+        return _refusing(lambda: [hit_json(hit) for hit in rag.search(question, _count(k), documents or None)])
 
     def documents() -> list[dict[str, Any]]:
         """What is indexed."""
-        fields = ("id", "title", "source", "language", "characters", "chunks", "added")
-        return [{name: getattr(entry, name) for name in fields} for entry in rag.index.catalogue.entries()]
+        return listing(rag.index)
+
+    def remove(document: str) -> dict[str, bool]:
+        """Remove a document (by its id) from the index."""
+        return {"removed": rag.index.remove(document)}
+
+    def health() -> dict[str, Any]:
+        """That the server answers, and with how many documents."""
+        return {"ok": True, "documents": len(rag.index.catalogue.ids()), "model": rag.reader.name}
 
     def chat(question: str) -> str:
         """The answer's text, with [n] after what it cites, then where each quotation stands."""
         return _refusing(lambda: plain(rag.invoke(question).json()))
 
-    for function in (ask, search, documents, chat):
+    for function in (ask, search, documents, chat, remove, health):
         gr.api(function, api_name=function.__name__, api_description=function.__doc__, concurrency_limit=AT_ONCE)
 
 

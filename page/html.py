@@ -8,8 +8,17 @@ from collections.abc import Sequence
 from html import escape
 from urllib.parse import urlencode
 
-from index.catalogue import Entry
 from rag.types import Answer, Citation, Reading, by_answer
+
+WELCOME = "<p>Ask your documents in any language. Every answer quotes its source.</p>"
+LIBRARY = (  # filled by static/library.js
+    '<details id="cite-library"><summary><span id="cite-count">Documents</span></summary>'
+    '<div class="cite-tools"><label class="cite-button">Add files<input id="cite-files" type="file" multiple></label>'
+    '<label>Search titles <input id="cite-filter" type="search"></label>'
+    '<label><input id="cite-all" type="checkbox" checked> all</label></div>'
+    '<ul id="cite-jobs" aria-live="polite" aria-label="Files being added"></ul>'
+    '<ul id="cite-documents" aria-label="Documents"></ul></details>'
+)
 
 
 def text(value: object) -> str:
@@ -96,12 +105,3 @@ def _row(reading: Reading) -> str:
     lexical = f"#{hit.lexical_rank} · {hit.lexical_score:.1f}" if hit.lexical_rank else "–"
     passage = text(" ".join(hit.chunk.page_content.split())[:160])
     return f'<tr><td>{reading.relevance:.0%}</td><td>{dense}</td><td>{lexical}</td><td dir="auto">{passage}…</td></tr>'
-
-
-def welcome(entries: Sequence[Entry]) -> str:
-    """What is indexed, in a line."""
-    if not entries:
-        return "<p>Nothing is indexed yet. Add files: <code>cite index FOLDER</code></p>"
-    languages = ", ".join(sorted({entry.language for entry in entries}))
-    count = f"{len(entries)} documents" if len(entries) > 1 else f"1 document, “{text(entries[0].title)}”"
-    return f"<p>Ask in any language. Indexed: {count} ({text(languages)}). Every answer quotes its source.</p>"

@@ -5,7 +5,7 @@ Takes a question; gives an `Answer`. `Rag` is a LangChain Runnable: `invoke`, `s
 
 import time
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -60,12 +60,12 @@ class Rag(Runnable[str, Answer]):
         self.reader.read("warm", [Hit(chunk, 0.0, 0.0)])
 
     def invoke(self, input: str, config: RunnableConfig | None = None, **kwargs: Any) -> Answer:
-        """The answer. Raises QuestionError for a question that is empty or too long."""
+        """The answer; `k` and `documents` (ids) may be given. Raises QuestionError for a question that is empty or too long."""
         return self._call_with_config(self._answer, input, config, **kwargs)
 
-    def search(self, question: str, k: int) -> list[Hit]:
+    def search(self, question: str, k: int, documents: Collection[str] | None = None) -> list[Hit]:
         """The `k` passages that may answer, unread. Raises QuestionError as `invoke` does."""
-        return self.retriever.hits(checked(question), k)
+        return self.retriever.hits(checked(question), k, documents=documents)
 
     def stream(self, input: str, config: RunnableConfig | None = None, **kwargs: Any) -> Iterator[Answer]:
         """The answer as it grows: first its short form, then with each quotation; the last is what `invoke` gives."""
@@ -75,12 +75,12 @@ class Rag(Runnable[str, Answer]):
             yield replace(answer, text="\n\n".join([head, *quotes[:count]]), citations=answer.citations[: count + 1])
         yield answer
 
-    def _answer(self, question: str, k: int | None = None) -> Answer:
+    def _answer(self, question: str, k: int | None = None, documents: Collection[str] | None = None) -> Answer:
         clock = _Clock()
         question = checked(question)
         language = detect(question)
         clock.lap("language")
-        hits = self.retriever.hits(question, k or self.k, language)
+        hits = self.retriever.hits(question, k or self.k, language, documents)
         clock.lap("retrieve")
         readings = sorted(self.reader.read(question, hits), key=lambda reading: -reading.relevance)
         clock.lap("read")

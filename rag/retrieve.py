@@ -5,6 +5,7 @@ the weight. BM25 counts in full only for chunks in the question's language; in o
 are looked up, since other shared words are accidents that would crowd out the right passages.
 """
 
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -40,23 +41,34 @@ class HybridRetriever(BaseRetriever):
             for hit in self.hits(query)
         ]
 
-    def hits(self, question: str, k: int | None = None, language: str | None = None) -> list[Hit]:
-        """The best `k` chunks for a question, best first; chunks of documents no longer indexed are left out."""
+    def hits(
+        self,
+        question: str,
+        k: int | None = None,
+        language: str | None = None,
+        documents: Collection[str] | None = None,
+    ) -> list[Hit]:
+        """The best `k` chunks for a question, best first, of these documents (ids) alone if given.
+
+        Chunks of documents no longer indexed are left out.
+        """
         index: Index = self.index
         k = self.k if k is None else k
         language = language or detect(question)
         vector = index.encoder.query(question, language)
-        dense = index.store.nearest(vector, max(POOL, 2 * k))
-        lexical = self._lexical(question, language, max(POOL, 2 * k))
+        dense = index.store.nearest(vector, max(POOL, 2 * k), documents)
+        lexical = self._lexical(question, language, max(POOL, 2 * k), documents)
         hits = self._fuse(vector, dense, lexical)
         return [hit for hit in hits if index.catalogue.has(hit.chunk.metadata["document"])][:k]
 
-    def _lexical(self, question: str, language: str, pool: int) -> dict[str, tuple[int, float, float]]:
+    def _lexical(
+        self, question: str, language: str, pool: int, documents: Collection[str] | None
+    ) -> dict[str, tuple[int, float, float]]:
         """Chunk id → rank, score and weight, over all languages."""
         found: dict[str, tuple[int, float, float]] = {}
         for other in self.index.lexical.languages():
             words, weight = (question, LEXICAL_WEIGHT) if other == language else (names(question), NAMES_WEIGHT)
-            for rank, (identity, score) in enumerate(self.index.lexical.search(words, other, pool), 1):
+            for rank, (identity, score) in enumerate(self.index.lexical.search(words, other, pool, documents), 1):
                 found[identity] = rank, score, weight
         return found
 

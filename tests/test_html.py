@@ -49,11 +49,6 @@ def test_why_lists_ranks_and_scores(rag: Rag) -> None:
     assert "cite-why" not in html.answer(rag.invoke("Who walked first on the Moon?"), whole=False)
 
 
-def test_welcome_says_what_is_indexed(rag: Rag) -> None:
-    assert "4 documents (en, fr)" in html.welcome(rag.index.catalogue.entries())
-    assert "cite index" in html.welcome([])
-
-
 ATTACKS = Path(__file__).parents[2] / "shared" / "data" / "attacks"
 
 

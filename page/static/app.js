@@ -50,6 +50,7 @@
       return;
     }
     shown = place.doc;
+    views(found, place);
     by("cite-title").textContent = found.title;
     by("cite-place").textContent = `${found.source} · ${found.language}`;
     target.lang = found.language;
@@ -70,6 +71,56 @@
     const room = Math.max(0, panel.clientHeight - heading - mark.getBoundingClientRect().height);
     panel.scrollTo({ top: top - heading - room / 3, behavior: calm ? "auto" : "smooth" });
     if (focus) mark.focus({ preventScroll: true });
+  }
+
+  window.citeShow = (place) => show(place, true);
+
+  // A PDF's own page, with the quote boxed, above its text.
+  let asPage = true;
+  async function views(found, place) {
+    const bar = by("cite-views"), paged = found.kind === ".pdf" && found.places.length > 0;
+    bar.hidden = !paged;
+    by("cite-page").replaceChildren();
+    if (!paged) return;
+    const toggle = element("button", "", asPage ? "Hide the page" : "Show the page");
+    toggle.setAttribute("aria-pressed", String(asPage));
+    toggle.addEventListener("click", () => { asPage = !asPage; views(found, place); });
+    bar.replaceChildren(toggle);
+    if (!asPage) return;
+    const quoted = place.end > place.start;
+    try {
+      const start = quoted ? place.start : found.places[0][0];
+      const reply = await fetch(`/documents/${found.id}/boxes?start=${start}&end=${quoted ? place.end : start}`);
+      const where = await reply.json();
+      if (!reply.ok) throw new Error(where.detail);
+      if (shown === found.id) turn(found, where.page, where);
+    } catch (error) {
+      by("cite-page").replaceChildren(element("p", "cite-label", error.message));
+    }
+  }
+
+  function turn(found, page, where) {
+    const pages = found.places.map(([, name]) => Number(name.replace("page ", "")));
+    const at = pages.indexOf(page);
+    const go = (label, step) => {
+      const button = element("button", "", label);
+      button.disabled = pages[at + step] === undefined;
+      button.addEventListener("click", () => turn(found, pages[at + step], where));
+      return button;
+    };
+    const head = element("p", "cite-turn", "");
+    head.append(go("‹ Previous", -1), element("span", "", `page ${page}`), go("Next ›", 1));
+    const sheet = element("div", "cite-sheet", "");
+    const picture = element("img", "", "");
+    picture.src = `/documents/${found.id}/pages/${page}.png`;
+    picture.alt = `Page ${page} of ${found.title}`;
+    sheet.append(picture);
+    if (page === where.page) for (const [left, top, right, bottom] of where.boxes) {
+      const box = element("span", "cite-box", "");
+      box.style.cssText = `left:${100 * left}%;top:${100 * top}%;width:${100 * (right - left)}%;height:${100 * (bottom - top)}%`;
+      sheet.append(box);
+    }
+    by("cite-page").replaceChildren(head, sheet);
   }
 
   function placed(address) {

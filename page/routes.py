@@ -1,0 +1,130 @@
+"""The routes that the page's scripts use: documents with their pages, and uploads with their progress.
+
+Takes an index; adds routes to the web app. Whatever changes something asks for the header `X-Cite`, which another site's page cannot
+send.
+"""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import Depends, FastAPI, Header, HTTPException, Request, Response
+from starlette.concurrency import run_in_threadpool
+
+from index import Index
+from index.load import place_at
+from index.sandbox import Sandbox, SandboxError
+from page.uploads import UploadError, Uploads, limit
+
+LISTED = ("id", "title", "source", "language", "kind", "characters", "chunks", "added")
+GONE = HTTPException(404, "This document is no longer indexed.")
+
+
+def listing(index: Index) -> list[dict[str, Any]]:
+    """What is indexed, a row a document."""
+    return [
+        {name: value for name, value in asdict(entry).items() if name in LISTED} for entry in index.catalogue.entries()
+    ]
+
+
+def own_page(x_cite: Annotated[str, Header()] = "") -> None:
+    """Lets in only the page's own scripts and programs, not another site's form."""
+    if not x_cite:
+        raise HTTPException(403, "Send the header X-Cite: 1")
+
+
+def add_documents(web: FastAPI, index: Index) -> None:
+    """List, text, pages and removal of documents."""
+    sandbox = Sandbox()
+
+    @web.get("/documents")
+    def documents() -> list[dict[str, Any]]:
+        return listing(index)
+
+    @web.get("/documents/{identity}")
+    def document(identity: str) -> dict[str, Any]:
+        if (found := index.catalogue.get(identity)) is None:
+            raise GONE
+        return {"id": found.id, "text": found.page_content, **found.metadata}
+
+    @web.delete("/documents/{identity}", dependencies=[Depends(own_page)])
+    def remove(identity: str) -> dict[str, Any]:
+        if not index.remove(identity):
+            raise GONE
+        return {"removed": identity}
+
+    def original(identity: str) -> bytes:
+        if (raw := index.original(identity)) is None:
+            raise HTTPException(404, "The file is no longer where it was indexed from.")
+        return raw
+
+    @web.get("/documents/{identity}/pages/{page}.png")
+    def picture(identity: str, page: int) -> Response:
+        try:
+            return Response(sandbox.picture(original(identity), page - 1), media_type="image/png")
+        except SandboxError as error:
+            raise HTTPException(404, f"The page {error}.") from error
+
+    @web.get("/documents/{identity}/boxes")
+    def boxes(identity: str, start: int, end: int) -> dict[str, Any]:
+        """The page on which a quote begins, and where its words stand there."""
+        if (found := index.catalogue.get(identity)) is None:
+            raise GONE
+        places = found.metadata["places"]
+        place = place_at(places, start)
+        if not place.startswith("page "):
+            raise HTTPException(404, "This document has no pages.")
+        begins = next(at for at, name in places if name == place)
+        number = int(place.removeprefix("page "))
+        try:
+            return {
+                "page": number,
+                "boxes": sandbox.boxes(original(identity), number - 1, start - begins, end - begins),
+            }
+        except SandboxError as error:
+            raise HTTPException(404, f"The page {error}.") from error
+
+
+def add_uploads(web: FastAPI, uploads: Uploads) -> None:
+    """Bring a file, watch it, stop it."""
+
+    @web.post("/uploads", dependencies=[Depends(own_page)])
+    async def upload(request: Request, name: str) -> dict[str, str]:
+        try:
+            bare, path = uploads.partial(name)
+            try:
+                size = await _written(request, path)
+            except BaseException:
+                path.unlink(missing_ok=True)
+                raise
+            if size > limit() or not size:
+                path.unlink(missing_ok=True)
+                why = (
+                    f"is larger than {limit() // 2**20} MB. Cut it up, or raise the limit: CITE_MAX_MB=1000"
+                    if size
+                    else "is empty"
+                )
+                raise UploadError(f"{bare} {why}")
+            return uploads.add(bare, path).json()
+        except UploadError as error:
+            raise HTTPException(400, str(error)) from error
+
+    @web.get("/uploads")
+    def jobs() -> list[dict[str, str]]:
+        return [job.json() for job in uploads.jobs()]
+
+    @web.delete("/uploads/{identity}", dependencies=[Depends(own_page)])
+    def cancel(identity: str) -> dict[str, bool]:
+        return {"cancelled": uploads.cancel(identity)}
+
+
+async def _written(request: Request, path: Path) -> int:
+    """Write the request's body to a file; returns its size, as far as it was read before it went beyond the limit."""
+    size = 0
+    with path.open("wb") as file:
+        async for part in request.stream():
+            size += len(part)
+            if size > limit():
+                break
+            await run_in_threadpool(file.write, part)
+    return size

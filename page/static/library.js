@@ -1,0 +1,160 @@
+// The documents: listed, ticked, searched, opened, removed; and files brought in, with their progress.
+// Text only ever enters the page through textContent.
+"use strict";
+(() => {
+  const MOST = 300; // rows shown; the search finds the others
+  const by = (id) => document.getElementById(id);
+  const off = new Set(); // ids of documents that questions leave out
+  let listed = [], watching = null, started = false;
+
+  // Ids of the ticked documents, or "" for all of them: what a question is limited to.
+  window.citeChosen = () => off.size ? listed.map((d) => d.id).filter((id) => !off.has(id)).join(" ") || "none" : "";
+
+  function make(tag, attributes = {}, ...inside) {
+    const made = document.createElement(tag);
+    for (const [name, value] of Object.entries(attributes)) {
+      if (name.startsWith("on")) made.addEventListener(name.slice(2), value); else made.setAttribute(name, value);
+    }
+    made.append(...inside);
+    return made;
+  }
+
+  async function call(address, options = {}) {
+    const reply = await fetch(address, { ...options, headers: { "X-Cite": "1" } });
+    const found = await reply.json().catch(() => ({}));
+    if (!reply.ok) throw new Error(found.detail || `The server answered ${reply.status}.`);
+    return found;
+  }
+
+  function row(item) {
+    const tick = make("input", { type: "checkbox", "aria-label": `Ask ${item.title}` });
+    tick.checked = !off.has(item.id);
+    tick.addEventListener("change", () => { tick.checked ? off.delete(item.id) : off.add(item.id); count(); });
+    const size = item.characters > 9999 ? `${Math.round(item.characters / 1000)}k` : item.characters;
+    const about = [item.kind.slice(1), item.language, `${size} characters`, `${item.chunks} passages`, item.added.slice(0, 10)].join(" · ");
+    return make("li", {}, tick,
+      make("button", { class: "cite-open", title: item.source, onclick: () => window.citeShow({ doc: item.id, start: -1, end: -1 }) },
+        make("bdi", {}, item.title), make("small", {}, about)),
+      make("button", { class: "cite-remove", "aria-label": `Remove ${item.title}`, onclick: () => confirmRemoval(item) }, "✕"));
+  }
+
+  function count() {
+    const all = listed.length, asked = all - listed.filter((d) => off.has(d.id)).length;
+    by("cite-count").textContent = all ? `Documents (${asked === all ? all : `${asked} of ${all}`})` : "Documents: none yet. Add files to begin";
+    by("cite-all").checked = asked === all;
+    by("cite-all").indeterminate = asked > 0 && asked < all;
+  }
+
+  function draw() {
+    const words = by("cite-filter").value.trim().toLowerCase();
+    const found = listed.filter((d) => !words || `${d.title} ${d.source}`.toLowerCase().includes(words));
+    const rows = found.slice(0, MOST).map(row);
+    if (found.length > MOST) rows.push(make("li", {}, `${found.length - MOST} more: search for them`));
+    by("cite-documents").replaceChildren(...rows);
+    count();
+  }
+
+  async function refresh() {
+    listed = await call("/documents");
+    for (const id of [...off]) if (!listed.some((d) => d.id === id)) off.delete(id);
+    if (!listed.length) by("cite-library").open = true;
+    draw();
+  }
+
+  function confirmRemoval(item) {
+    const dialog = make("dialog", { "aria-label": "Remove a document" });
+    const done = () => { dialog.close(); dialog.remove(); };
+    dialog.append(make("p", {}, "Remove ", make("bdi", {}, item.title), " from the index? The file itself stays where it is."),
+      make("button", { onclick: done }, "Keep"),
+      make("button", { class: "cite-danger", onclick: async () => {
+        done();
+        try { await call(`/documents/${item.id}`, { method: "DELETE" }); } catch (error) { tell(item.title, error.message); }
+        refresh();
+      } }, "Remove"));
+    document.body.append(dialog);
+    dialog.showModal();
+  }
+
+  // Files on their way in.
+  const own = new Map(); // jobs that only this page knows: being sent, or refused
+
+  function tell(name, message) {
+    const id = `own-${own.size}`;
+    own.set(id, { id, name, state: "failed", message });
+    jobs([]);
+  }
+
+  async function bring(files) {
+    by("cite-library").open = true;
+    for (const file of files) {
+      const id = `own-${own.size}`;
+      own.set(id, { id, name: file.name, state: "working", stage: "sending" });
+      jobs([]);
+      try {
+        await call(`/uploads?name=${encodeURIComponent(file.name)}`, { method: "POST", body: file });
+        own.delete(id);
+      } catch (error) {
+        own.set(id, { id, name: file.name, state: "failed", message: error.message });
+      }
+      watch();
+    }
+  }
+
+  function jobs(fromServer) {
+    const shown = [...fromServer.filter((job) => !dismissed.has(job.id)), ...own.values()];
+    by("cite-jobs").replaceChildren(...shown.slice(-30).map((job) => {
+      const busy = job.state === "waiting" || job.state === "working";
+      const words = busy ? `${job.name}: ${job.state === "waiting" ? "waiting" : job.stage || "reading"}…` : job.message;
+      const stop = () => {
+        if (busy && !own.has(job.id)) call(`/uploads/${job.id}`, { method: "DELETE" }).then(watch);
+        else { own.delete(job.id); dismissed.add(job.id); watch(); }
+      };
+      return make("li", { class: `cite-job cite-job-${job.state}` }, make("span", {}, words),
+        make("button", { "aria-label": `${busy ? "Cancel" : "Dismiss"} ${job.name}`, onclick: stop }, "✕"));
+    }));
+  }
+
+  const dismissed = new Set(), ended = new Set();
+  async function watch() {
+    clearTimeout(watching);
+    const found = await call("/uploads");
+    jobs(found);
+    const over = found.filter((job) => job.state !== "waiting" && job.state !== "working" && !ended.has(job.id));
+    over.forEach((job) => ended.add(job.id));
+    if (over.length) await refresh();
+    if (found.some((job) => job.state === "waiting" || job.state === "working")) watching = setTimeout(watch, 300);
+  }
+
+  function begin() {
+    by("cite-files").addEventListener("change", (event) => { bring([...event.target.files]); event.target.value = ""; });
+    by("cite-filter").addEventListener("input", draw);
+    by("cite-all").addEventListener("change", (event) => {
+      listed.forEach((d) => event.target.checked ? off.delete(d.id) : off.add(d.id));
+      draw();
+    });
+    call("/uploads").then((found) => {
+      found.filter((job) => job.state !== "waiting" && job.state !== "working").forEach((job) => { ended.add(job.id); dismissed.add(job.id); });
+      if (found.length > ended.size) watch();
+    });
+    refresh();
+  }
+
+  const files = (event) => event.dataTransfer && [...event.dataTransfer.types].includes("Files");
+  document.addEventListener("dragover", (event) => {
+    if (!files(event)) return;
+    event.preventDefault();
+    document.body.classList.add("cite-dropping");
+  }, true);
+  document.addEventListener("dragleave", (event) => { if (!event.relatedTarget) document.body.classList.remove("cite-dropping"); });
+  document.addEventListener("drop", (event) => {
+    if (!files(event)) return;
+    event.preventDefault();
+    event.stopPropagation();
+    document.body.classList.remove("cite-dropping");
+    bring([...event.dataTransfer.files]);
+  }, true);
+
+  new MutationObserver(() => {
+    if (!started && by("cite-documents")) { started = true; begin(); }
+  }).observe(document.documentElement, { childList: true, subtree: true });
+})();
