@@ -3,6 +3,7 @@
 Takes an open Index; gives a running server. What is on the page is left to the package `page`.
 """
 
+import logging
 import os
 import socket
 import sys
@@ -34,6 +35,7 @@ def serve(index: Index, host: str = "127.0.0.1", port: int = 7860) -> int:
     server = uvicorn.Server(uvicorn.Config(app(rag), log_level="warning", timeout_graceful_shutdown=GRACE))
     url = f"http://{host}:{listener.getsockname()[1]}"
     index.serve_at(url)
+    logging.getLogger("uvicorn.error").addFilter(lambda _: not server.should_exit)  # streams that end with the server are no news
     threading.Thread(target=_announce, args=(server, url), daemon=True).start()
     threading.Thread(target=rag.warm, daemon=True).start()
     server.run(sockets=[listener])

@@ -33,7 +33,7 @@ LARGEST_MB = int(os.environ.get("CITE_MAX_MB", "256"))  # of one file, and of al
 MOST_MEMBERS = 10_000  # files in one zip
 TITLE_LENGTH = 80  # characters
 HEADING = re.compile(r"^#{1,6}[ \t]+(\S.*?)[ \t#]*$", re.MULTILINE)
-NO_TITLE = re.compile(r"untitled|microsoft word|document\d*$|.*\.(?:docx?|pdf|indd|tex|odt)$", re.IGNORECASE)
+NO_TITLE = re.compile(r"untitled|microsoft word|document\d*$|.*\.(?:docx?|pdf|indd|tex|odt|html?)$", re.IGNORECASE)
 
 Progress = Callable[[int, int], None]
 

@@ -27,9 +27,13 @@ LARGEST = 2200  # pixels of its longer side
 Box = tuple[float, float, float, float]  # left, top, right, bottom as shares of the page
 
 
+class PdfError(ValueError):
+    """A PDF that cannot be opened; the message follows its name in a sentence."""
+
+
 @contextmanager
 def open_pdf(raw: bytes) -> Iterator[Any]:
-    """The document, closed at the end; raises ValueError in plain words where it cannot be opened."""
+    """The document, closed at the end; raises PdfError where it cannot be opened."""
     try:
         document = pypdfium2.PdfDocument(raw)
     except pypdfium2.PdfiumError as error:

@@ -22,6 +22,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from index.decode import NotText, decode
+from index.pages import PdfError, boxes, open_pdf, page_text, picture
 
 MEMORY = 2 * 2**30  # bytes of address space that a file may need
 MOST_PAGES = 5000
@@ -73,8 +74,6 @@ Watch = Callable[[int, int], None]  # pages or parts done, of how many; tells th
 
 def pdf(raw: bytes, watch: Watch) -> Parsed:
     """Page by page. Owns pypdfium2 together with `pages`."""
-    from index.pages import open_pdf, page_text
-
     with open_pdf(raw) as document:
         count = len(document)
         if count > MOST_PAGES:
@@ -259,6 +258,8 @@ def parse(raw: bytes, suffix: str, watch: Watch = lambda done, of: None) -> Pars
         found = PARSERS[suffix](raw, watch)
     except (ParseError, MemoryError):
         raise
+    except PdfError as error:
+        raise ParseError(str(error)) from error
     except NotText as error:
         raise ParseError(str(error).removeprefix("it ")) from error
     except Exception as error:
@@ -338,12 +339,10 @@ def _do(raw: bytes, asked: dict[str, Any], watch: Watch) -> dict[str, Any]:
     if asked["task"] == "text":
         found = parse(raw, asked["suffix"], watch)
         return {"text": found.text, "places": found.places, "title": found.title}
-    from index import pages
-
     try:
         if asked["task"] == "boxes":
-            return {"boxes": pages.boxes(raw, asked["page"], asked["start"], asked["end"])}
-        return {"picture": b64encode(pages.picture(raw, asked["page"])).decode()}
+            return {"boxes": boxes(raw, asked["page"], asked["start"], asked["end"])}
+        return {"picture": b64encode(picture(raw, asked["page"])).decode()}
     except (ValueError, IndexError, RuntimeError) as error:
         raise ParseError(f"cannot be shown ({error})") from error
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.components.api_component import Api
 
 from page import html
 from page.routes import listing
@@ -35,12 +36,23 @@ CHOSEN = "(...given) => [...given.slice(0, -1), window.citeChosen ? window.citeC
 Messages = list[dict[str, str]]
 
 
+class Page(gr.Blocks):
+    """Blocks whose endpoints take fewer arguments: those left out have their defaults, for callers without gradio_client too."""
+
+    def validate_inputs(self, block_fn: Any, inputs: list[Any]) -> None:
+        """See `gr.Blocks`."""
+        inputs.extend(block.value for block in block_fn.inputs[len(inputs) :] if isinstance(block, Api))
+        super().validate_inputs(block_fn, inputs)
+
+
 def blocks(rag: Rag, uploads: Uploads) -> gr.Blocks:
     """The page for one Rag, with its named endpoints."""
-    with gr.Blocks(title="Cité", analytics_enabled=False, fill_width=True) as page:
+    with Page(title="Cité", analytics_enabled=False, fill_width=True) as page:
         entries = rag.index.catalogue.entries()
-        gr.HTML(f'<header id="cite-header"><h1>Cité</h1>{html.WELCOME}</header>{html.LIBRARY}')
+        gr.HTML(f'<header id="cite-header"><h1>Cité</h1>{html.WELCOME}</header>')
         with gr.Row(elem_id="cite-main"):
+            with gr.Column(scale=2, min_width=240):
+                gr.HTML(html.LIBRARY)
             with gr.Column(scale=5, min_width=320):
                 examples = [q for entry in entries for q in EXAMPLES.get(entry.id, ())]
                 chat = gr.Chatbot(

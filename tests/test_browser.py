@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT, SEED
+from files import pdf
 
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 FLAGS = (
@@ -77,7 +78,7 @@ def test_ask_click_and_see_the_words_lit(visit: Visit, theme: tuple[int, str]) -
     name = f"{width}{'-dark' if query else ''}"
     visit.open("/" + query)
     visit.page.wait_for_function("document.querySelector('#cite-text').textContent.length > 50")
-    assert "document" in visit.page.inner_text("#cite-header")
+    visit.page.wait_for_function("document.querySelector('#cite-count').textContent.startsWith('Documents (')")
     visit.shot(f"{name}-1-welcome")
     visit.ask("who supplied drones?")
     page = visit.page
@@ -147,3 +148,40 @@ def test_the_policy_blocks_what_would_slip_through(visit: Visit) -> None:
         " i.src = 'http://127.0.0.2:9/x.png'; document.body.append(i); })"
     )
     assert loaded is False and any("Content Security Policy" in error for error in visit.errors)
+
+
+@pytest.mark.parametrize("visit", [(1280, 800, ""), (360, 740, "?__theme=dark")], indirect=True, ids=str)
+def test_bring_files_ask_some_of_them_see_the_page_and_remove(
+    visit: Visit, theme: tuple[int, str], tmp_path: Path
+) -> None:
+    name, page = f"{theme[0]}{'-dark' if theme[1] else ''}", visit.page
+    pages = [["The bridge of Zalawar", "The bridge of Zalawar was built by the engineer Mirela Fontane in 1907."]]
+    (tmp_path / f"bridge {name}.pdf").write_bytes(pdf([*pages, [f"A page about {name} and other things."]]))
+    (tmp_path / f"broken {name}.pdf").write_bytes(b"no pdf")
+    (tmp_path / f"empty {name}.txt").write_bytes(b"")
+    visit.open("/" + theme[1])
+    page.wait_for_function("document.querySelector('#cite-count').textContent.startsWith('Documents (')")
+    page.set_input_files("#cite-files", sorted(tmp_path.iterdir()))
+    page.wait_for_selector(f"text=bridge {name}.pdf is indexed")
+    assert "is no PDF" in page.inner_text("#cite-jobs") and "is empty" in page.inner_text("#cite-jobs")
+    item = page.locator("#cite-documents li", has_text="The bridge of Zalawar")
+    item.wait_for()
+    visit.shot(f"{name}-5-brought")
+    visit.ask("Qui a construit le pont de Zalawar ?")
+    answer = page.locator(".cite-done").last
+    assert "Mirela Fontane" in answer.inner_text() and "page 1" in answer.inner_text()
+    answer.locator("a.cite-ref").first.click()
+    page.wait_for_function("document.activeElement.id === 'cite-mark'")
+    page.wait_for_selector(".cite-sheet img")
+    page.wait_for_function("document.querySelector('.cite-sheet img').naturalWidth > 300")
+    box, sheet = page.locator(".cite-box").first.bounding_box(), page.locator(".cite-sheet").bounding_box()
+    assert box and sheet and 0.05 < (box["y"] - sheet["y"]) / sheet["height"] < 0.2
+    visit.shot(f"{name}-6-page")
+    item.locator("input").uncheck()
+    visit.ask("Qui a construit le pont de Zalawar ?")
+    assert "Mirela Fontane" not in page.locator(".cite-done").last.inner_text()
+    item.get_by_label("Remove The bridge of Zalawar").click()
+    visit.shot(f"{name}-7-removing")
+    page.get_by_role("button", name="Remove", exact=True).click()
+    item.wait_for(state="detached")
+    assert visit.abroad() == [] and all("400" in error for error in visit.errors), visit.errors

@@ -114,6 +114,10 @@
     const picture = element("img", "", "");
     picture.src = `/documents/${found.id}/pages/${page}.png`;
     picture.alt = `Page ${page} of ${found.title}`;
+    picture.addEventListener("load", () => { // the quote on its page is what is looked at
+      const box = sheet.querySelector(".cite-box"), panel = by("cite-source");
+      if (box) panel.scrollTop += box.getBoundingClientRect().top - panel.getBoundingClientRect().top - panel.clientHeight / 3;
+    });
     sheet.append(picture);
     if (page === where.page) for (const [left, top, right, bottom] of where.boxes) {
       const box = element("span", "cite-box", "");

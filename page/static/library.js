@@ -31,9 +31,10 @@
     tick.checked = !off.has(item.id);
     tick.addEventListener("change", () => { tick.checked ? off.delete(item.id) : off.add(item.id); count(); });
     const size = item.characters > 9999 ? `${Math.round(item.characters / 1000)}k` : item.characters;
-    const about = [item.kind.slice(1), item.language, `${size} characters`, `${item.chunks} passages`, item.added.slice(0, 10)].join(" · ");
+    const about = `${item.kind.slice(1)} · ${item.language} · ${item.added.slice(0, 10)}`;
+    const more = `${item.source}\n${size} characters, ${item.chunks} passages, indexed ${item.added.replace("T", " ").slice(0, 16)} UTC`;
     return make("li", {}, tick,
-      make("button", { class: "cite-open", title: item.source, onclick: () => window.citeShow({ doc: item.id, start: -1, end: -1 }) },
+      make("button", { class: "cite-open", title: more, onclick: () => window.citeShow({ doc: item.id, start: -1, end: -1 }) },
         make("bdi", {}, item.title), make("small", {}, about)),
       make("button", { class: "cite-remove", "aria-label": `Remove ${item.title}`, onclick: () => confirmRemoval(item) }, "✕"));
   }
@@ -126,6 +127,7 @@
   }
 
   function begin() {
+    by("cite-library").open = innerWidth > 900;
     by("cite-files").addEventListener("change", (event) => { bring([...event.target.files]); event.target.value = ""; });
     by("cite-filter").addEventListener("input", draw);
     by("cite-all").addEventListener("change", (event) => {
