@@ -36,7 +36,7 @@ CHOSEN = "(...given) => [...given.slice(0, -1), window.citeChosen ? window.citeC
 Messages = list[dict[str, str]]
 
 
-class Page(gr.Blocks):
+class Page(gr.Blocks):  # type: ignore[misc]
     """Blocks whose endpoints take fewer arguments: those left out have their defaults, for callers without gradio_client too."""
 
     def validate_inputs(self, block_fn: Any, inputs: list[Any]) -> None:

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from index.language import detect
 from index.lexical import NO_SPACES
 from index.weights import bundled_model
 from rag.types import Hit, Reading, Span
@@ -84,6 +85,7 @@ class Calibration:
     margin: float
     cosine: float
     behind: float
+    crossing: float
     bias: float
     threshold: float
     confidence_scale: float
@@ -94,13 +96,13 @@ class Calibration:
         """The calibration that belongs to the weights."""
         return cls(**json.loads(path.read_text(encoding="utf-8"))["reader"])
 
-    def logit(self, relevance: float, margin: float, cosine: float, behind: float) -> float:
+    def logit(self, relevance: float, margin: float, cosine: float, behind: float, crossing: bool) -> float:
         """The log-odds that a passage answers.
 
-        From its relevance logit, its best span's lead over "no answer", its cosine with the question, and how far that is
-        behind the best cosine among the passages.
+        From its relevance logit, its best span's lead over "no answer", its cosine with the question, how far that is behind
+        the best cosine among the passages, and whether question and passage are in different languages.
         """
-        read = self.relevance * relevance + self.margin * margin
+        read = self.relevance * relevance + self.margin * margin + self.crossing * crossing
         return read + self.cosine * cosine + self.behind * behind + self.bias
 
     def confidence(self, logit: float) -> float:
@@ -135,12 +137,13 @@ class SpanReader:
             return []
         pairs = self.encode(question, [hit.chunk.page_content for hit in hits])
         start, end, relevance = self._engine.run(*self.collate(pairs))
-        nearest = max(hit.dense_score for hit in hits)
+        nearest, language = max(hit.dense_score for hit in hits), detect(question)
         readings = []
         for i, (hit, pair) in enumerate(zip(hits, pairs, strict=True)):
             spans, margin = self._spans(hit, pair, start[i], end[i])
             behind = nearest - hit.dense_score
-            logit = self.calibration.logit(float(relevance[i]), margin, hit.dense_score, behind)
+            crossing = hit.chunk.metadata.get("language", language) != language
+            logit = self.calibration.logit(float(relevance[i]), margin, hit.dense_score, behind, crossing)
             readings.append(Reading(hit, sigmoid(logit), spans))
         return readings
 

@@ -49,6 +49,7 @@ class Row:
     title: str
     start: int
     end: int
+    id: str = ""
 
 
 @dataclass(slots=True)
@@ -70,7 +71,7 @@ def read_rows(path: Path) -> list[Row]:
             start, text = (answers[0]["start"], answers[0]["text"]) if answers else (-1, "")
             trimmed = text.rstrip(" .,;:،。、")
             end = start + len(trimmed or text)
-            rows.append(Row(item["question"].lstrip("- "), item["context"], item["title"], start, end))
+            rows.append(Row(item["question"].lstrip("- "), item["context"], item["title"], start, end, str(item["id"])))
     return rows
 
 
