@@ -12,9 +12,10 @@ from fastapi.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from page.blocks import blocks
-from page.routes import add_documents, add_uploads
+from page.routes import add_documents, add_threads, add_uploads
 from page.uploads import Uploads, limit
 from rag import Rag
+from rag.threads import Threads
 
 STATIC = Path(__file__).parent / "static"
 POLICY = (
@@ -57,11 +58,12 @@ def app(rag: Rag) -> FastAPI:
     web = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     web.add_middleware(Headers)
     web.mount("/cite", StaticFiles(directory=STATIC))
-    uploads = Uploads(rag.index)
+    uploads, threads = Uploads(rag.index), Threads(rag.index.folder)
     add_documents(web, rag.index)
     add_uploads(web, uploads)
+    add_threads(web, threads)
     theme = gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
     return gr.mount_gradio_app(
-        web, blocks(rag, uploads), path="/", theme=theme, head=HEAD, footer_links=[], run_history=False,
+        web, blocks(rag, uploads, threads), path="/", theme=theme, head=HEAD, footer_links=[], run_history=False,
         enable_monitoring=False, show_error=False, ssr_mode=False, max_file_size=limit(),
     )  # fmt: skip

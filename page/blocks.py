@@ -5,6 +5,7 @@ Takes a `Rag`; gives `gr.Blocks`. Owns gradio together with `app`. The source pa
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ from page.routes import listing
 from page.uploads import UploadError, Uploads
 from rag import QuestionError, Rag
 from rag.answer import K
-from rag.types import hit_json, plain
+from rag.threads import ThreadError, Threads, Turn
+from rag.types import answer_from, hit_json, plain
 
 EXAMPLES = {  # shown when the article that Cité ships with is indexed
     "50cf74208a55e5f0faa89ae9b6112bf268d21664cf97bfcdf10c5d9afc38ab60": (
@@ -45,7 +47,7 @@ class Page(gr.Blocks):  # type: ignore[misc]
         super().validate_inputs(block_fn, inputs)
 
 
-def blocks(rag: Rag, uploads: Uploads) -> gr.Blocks:
+def blocks(rag: Rag, uploads: Uploads, threads: Threads) -> gr.Blocks:
     """The page for one Rag, with its named endpoints."""
     with Page(title="Cité", analytics_enabled=False, fill_width=True) as page:
         entries = rag.index.catalogue.entries()
@@ -65,15 +67,20 @@ def blocks(rag: Rag, uploads: Uploads) -> gr.Blocks:
                 )  # fmt: skip
             with gr.Column(scale=4, min_width=320):
                 gr.HTML(SOURCE)
-        asked, chosen = gr.State(""), gr.Textbox(visible=False)
-        _converse(rag, chat, box, asked, chosen)
-        _endpoints(rag)
+        _converse(rag, threads, page, chat, box, gr.Textbox(visible=False))
+        _endpoints(rag, threads)
         _adding(uploads)
     page.queue(max_size=WAITING, api_open=False)
     return page
 
 
-def _converse(rag: Rag, chat: gr.Chatbot, box: gr.Textbox, asked: gr.State, chosen: gr.Textbox) -> None:
+def _converse(rag: Rag, threads: Threads, page: Page, chat: gr.Chatbot, box: gr.Textbox, chosen: gr.Textbox) -> None:
+    asked, thread = gr.State(""), gr.State("")
+
+    def reopen(request: gr.Request) -> tuple[Messages, str]:
+        kept = request.query_params.get("thread", "")
+        return [message for turn in threads.turns(kept) for message in _messages(turn, kept)], kept
+
     def begin(question: str, messages: Messages) -> tuple[str, str, Messages]:
         said = [*messages, {"role": "user", "content": html.question(question)}]
         return "", question, [*said, {"role": "assistant", "content": html.thinking()}]
@@ -81,24 +88,45 @@ def _converse(rag: Rag, chat: gr.Chatbot, box: gr.Textbox, asked: gr.State, chos
     def choose(messages: Messages, chosen: gr.SelectData) -> tuple[str, str, Messages]:
         return begin(chosen.value["text"], messages)
 
-    def reply(question: str, messages: Messages, documents: str) -> Iterator[Messages]:
-        for content in _contents(rag, question, documents.split() or None):
-            yield [*messages[:-1], {"role": "assistant", "content": content}]
+    def reply(question: str, messages: Messages, thread: str, documents: str) -> Iterator[tuple[Messages, str]]:
+        thread = thread or threads.new()
+        for content in _contents(rag, threads, question, documents.split() or None, thread):
+            yield [*messages[:-1], {"role": "assistant", "content": content}], thread
 
+    page.load(reopen, None, [chat, thread], queue=False, api_visibility="private")
     for event, first, inputs in ((box.submit, begin, [box, chat]), (chat.example_select, choose, [chat])):
         event(first, inputs, [box, asked, chat], queue=False, api_visibility="private").then(
-            reply, [asked, chat, chosen], chat, api_visibility="private", concurrency_limit=AT_ONCE, js=CHOSEN
+            reply,
+            [asked, chat, thread, chosen],
+            [chat, thread],
+            api_visibility="private",
+            concurrency_limit=AT_ONCE,
+            js=CHOSEN,
         )
 
 
-def _contents(rag: Rag, question: str, documents: list[str] | None) -> Iterator[str]:
-    """The answer's HTML as it grows, or what is wrong with the question."""
+def _messages(turn: Turn, thread: str) -> Messages:
+    """A kept turn as it was shown."""
+    found = answer_from(turn.answer)
+    shown = html.answer(found, thread=thread, turn=turn)
+    return [{"role": "user", "content": html.question(found.question)}, {"role": "assistant", "content": shown}]
+
+
+def _contents(rag: Rag, threads: Threads, question: str, documents: list[str] | None, thread: str) -> Iterator[str]:
+    """The answer's HTML as it grows, or what is wrong with the question; the whole answer is kept in its thread."""
     try:
-        for answer in rag.stream(question, documents=documents):
+        for answer in rag.stream(question, documents=documents, previous=_previous(threads, thread)):
             yield html.answer(answer, whole=False)
-        yield html.answer(answer)
+        number = threads.add(thread, answer.json())
+        yield html.answer(answer, thread=thread, turn=Turn(number, {}, "", ""))
     except QuestionError as error:
         yield html.problem(str(error))
+
+
+def _previous(threads: Threads, thread: str) -> str:
+    """The question before, as it was asked."""
+    turns = threads.turns(thread) if thread else []
+    return str(turns[-1].answer["question"]) if turns else ""
 
 
 def _adding(uploads: Uploads) -> None:
@@ -121,10 +149,15 @@ def _adding(uploads: Uploads) -> None:
     )
 
 
-def _endpoints(rag: Rag) -> None:
-    def ask(question: str, k: int = K, documents: list[str] | None = None) -> dict[str, Any]:
-        """The answer to a question, with its citations, as JSON; from these documents (ids) alone, if given."""
-        return _refusing(lambda: rag.invoke(question, k=_count(k), documents=documents or None).json())
+def _endpoints(rag: Rag, threads: Threads) -> None:
+    def ask(question: str, k: int = K, documents: list[str] | None = None, previous: str = "") -> dict[str, Any]:
+        """The answer to a question, with its citations, as JSON; from these documents (ids) alone, if given.
+
+        `previous` is the question before, which a follow-up such as "and when?" needs.
+        """
+        return _refusing(
+            lambda: rag.invoke(question, k=_count(k), documents=documents or None, previous=previous).json()
+        )
 
     def search(question: str, k: int = K, documents: list[str] | None = None) -> list[dict[str, Any]]:
         """The passages that may answer, best first; from these documents (ids) alone, if given."""
@@ -142,11 +175,34 @@ def _endpoints(rag: Rag) -> None:
         """That the server answers, and with how many documents."""
         return {"ok": True, "documents": len(rag.index.catalogue.ids()), "model": rag.reader.name}
 
-    def chat(question: str) -> str:
-        """The answer's text, with [n] after what it cites, then where each quotation stands."""
-        return _refusing(lambda: plain(rag.invoke(question).json()))
+    def chat(question: str, thread: str = "") -> str:
+        """The answer's text, with [n] after what it cites, then where each quotation stands.
 
-    for function in (ask, search, documents, chat, remove, health):
+        With a `thread` (any name) the conversation is kept, and follow-ups are understood.
+        """
+
+        def said() -> str:
+            answer = rag.invoke(question, previous=_previous(threads, thread)).json()
+            if thread:
+                threads.add(thread, answer)
+            return plain(answer)
+
+        return _refusing(said)
+
+    def conversations() -> list[dict[str, Any]]:
+        """The conversations that are kept, newest first."""
+        return threads.listed()
+
+    def conversation(thread: str) -> list[dict[str, Any]]:
+        """A conversation's turns: number, answer, verdict, comment."""
+        return [asdict(turn) for turn in threads.turns(thread)]
+
+    def feedback(thread: str, turn: int, verdict: str, comment: str = "") -> dict[str, bool]:
+        """Keep what you think of an answer: "right", "right passage, wrong answer" or "wrong"."""
+        _refusing(lambda: threads.judge(thread, turn, verdict, comment))
+        return {"kept": True}
+
+    for function in (ask, search, documents, chat, remove, health, conversations, conversation, feedback):
         gr.api(function, api_name=function.__name__, api_description=function.__doc__, concurrency_limit=AT_ONCE)
 
 
@@ -159,5 +215,5 @@ def _count(k: int) -> int:
 def _refusing(call: Any) -> Any:
     try:
         return call()
-    except QuestionError as error:
+    except (QuestionError, ThreadError) as error:
         raise gr.Error(str(error), print_exception=False) from error

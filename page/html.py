@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from html import escape
 from urllib.parse import urlencode
 
+from rag.threads import VERDICTS, Turn
 from rag.types import Answer, Citation, Reading, by_answer
 
 WELCOME = "<p>Ask your documents in any language. Every answer quotes its source.</p>"
@@ -18,6 +19,8 @@ LIBRARY = (  # filled by static/library.js
     '<label><input id="cite-all" type="checkbox" checked> all</label></div>'
     '<ul id="cite-jobs" aria-live="polite" aria-label="Files being added"></ul>'
     '<ul id="cite-documents" aria-label="Documents"></ul></details>'
+    '<details id="cite-threads"><summary>Conversations</summary><div class="cite-tools"><a class="cite-button" href="/">New</a></div>'
+    '<ul id="cite-conversations" aria-label="Conversations"></ul></details>'
 )
 
 
@@ -54,15 +57,30 @@ def reference(citation: Citation, label: str) -> str:
     return f'<a class="cite-ref" href="{escape(link(citation))}" title="{hint}">{label}</a>'
 
 
-def answer(found: Answer, whole: bool = True) -> str:
-    """The answer: its short form with references, each quotation, and a fold with the reasons when it is `whole`."""
+def answer(found: Answer, whole: bool = True, thread: str = "", turn: Turn | None = None) -> str:
+    """The answer: its short form with references and each quotation; when it is `whole`, also the reasons and a question back."""
     parts = [_refused(found) if not found.answered else _short(found.citations), *map(_quotation, found.citations)]
+    if found.asked and found.asked != found.question:
+        parts.insert(0, f'<p class="cite-asked" dir="auto">Read as: {text(found.asked)}</p>')
     if found.nearest:
         parts.append('<p class="cite-label">The nearest passage, for you to judge:</p>' + _quotation(found.nearest))
     if whole:
         parts.append(_why(found))
+    if turn:
+        parts.append(_feedback(thread, turn))
     done = " cite-done" if whole else ""
     return f'<div class="cite-answer{done}">{"".join(parts)}</div>'
+
+
+def _feedback(thread: str, turn: Turn) -> str:
+    """What people may say of an answer; `static/library.js` sends it."""
+    labels = zip(VERDICTS, ("Right", "Right passage, wrong answer", "Wrong"), strict=True)
+    links = []
+    for verdict, label in labels:
+        address = "/?" + urlencode({"thread": thread, "turn": turn.number, "verdict": verdict})
+        chosen = " cite-chosen" if verdict == turn.verdict else ""
+        links.append(f'<a class="cite-judge{chosen}" href="{escape(address)}">{label}</a>')
+    return f'<p class="cite-feedback">{"".join(links)}</p>'
 
 
 def _refused(found: Answer) -> str:

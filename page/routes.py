@@ -4,6 +4,8 @@ Takes an index; adds routes to the web app. Whatever changes something asks for 
 send.
 """
 
+import json
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,6 +17,7 @@ from index import Index
 from index.load import place_at
 from index.sandbox import Sandbox, SandboxError
 from page.uploads import UploadError, Uploads, limit
+from rag.threads import ThreadError, Threads
 
 LISTED = ("id", "title", "source", "language", "kind", "characters", "chunks", "added")
 GONE = HTTPException(404, "This document is no longer indexed.")
@@ -116,6 +119,48 @@ def add_uploads(web: FastAPI, uploads: Uploads) -> None:
     @web.delete("/uploads/{identity}", dependencies=[Depends(own_page)])
     def cancel(identity: str) -> dict[str, bool]:
         return {"cancelled": uploads.cancel(identity)}
+
+
+def add_threads(web: FastAPI, threads: Threads) -> None:
+    """List, export, rename and delete conversations, and keep what people say of answers."""
+
+    def changed(change: Callable[[], None]) -> dict[str, bool]:
+        try:
+            change()
+        except ThreadError as error:
+            raise HTTPException(404, str(error)) from error
+        return {"ok": True}
+
+    @web.get("/threads")
+    def listed() -> list[dict[str, Any]]:
+        return threads.listed()
+
+    @web.get("/threads/{thread}.md")
+    def markdown(thread: str) -> Response:
+        return Response(threads.markdown(thread), media_type="text/markdown; charset=utf-8", headers=_download("md"))
+
+    @web.get("/threads/{thread}.json")
+    def whole(thread: str) -> Response:
+        turns = [asdict(turn) for turn in threads.turns(thread)]
+        return Response(
+            json.dumps(turns, ensure_ascii=False, indent=1), media_type="application/json", headers=_download("json")
+        )
+
+    @web.put("/threads/{thread}", dependencies=[Depends(own_page)])
+    def rename(thread: str, title: str) -> dict[str, bool]:
+        return changed(lambda: threads.rename(thread, title))
+
+    @web.delete("/threads/{thread}", dependencies=[Depends(own_page)])
+    def remove(thread: str) -> dict[str, bool]:
+        return changed(lambda: threads.remove(thread))
+
+    @web.post("/threads/{thread}/{turn}", dependencies=[Depends(own_page)])
+    def judge(thread: str, turn: int, verdict: str, comment: str = "") -> dict[str, bool]:
+        return changed(lambda: threads.judge(thread, turn, verdict, comment))
+
+
+def _download(suffix: str) -> dict[str, str]:
+    return {"content-disposition": f'attachment; filename="conversation.{suffix}"'}
 
 
 async def _written(request: Request, path: Path) -> int:

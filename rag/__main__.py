@@ -20,6 +20,7 @@ from index.load import SUFFIXES
 from index.weights import ModelError
 from rag.answer import LONGEST_QUESTION, K, QuestionError, Rag, checked
 from rag.evaluate import evaluate, read_questions
+from rag.threads import Threads
 from rag.types import plain
 
 BAD_INPUT, INTERRUPTED = 2, 130  # exit statuses
@@ -67,6 +68,9 @@ def _parser() -> argparse.ArgumentParser:
     added = command("chat", _chat, "Serve the page and its API.")
     added.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     added.add_argument("--port", type=int, default=7860, help="port to listen on (default: %(default)s)")
+    added = command(
+        "feedback", _feedback, "Print the answers that people found right, as a question file for cite eval."
+    )
     added = command("eval", _eval, "Measure answers to questions whose answers are known (JSON lines).")
     added.add_argument("file", type=Path, help="lines with id, question, answerable, quotes, answers")
     added.add_argument("--json", action="store_true", help="print the figures as JSON")
@@ -181,6 +185,14 @@ def _chat(options: argparse.Namespace) -> int:
 
     with _open(options) as index:
         return serve(index, options.host, options.port)
+
+
+def _feedback(options: argparse.Namespace) -> int:
+    threads = Threads(options.index)
+    for line in threads.judged():
+        print(json.dumps(line, ensure_ascii=False))
+    threads.close()
+    return 0
 
 
 def _eval(options: argparse.Namespace) -> int:

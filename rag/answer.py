@@ -25,6 +25,7 @@ SEVERAL = 0.2  # of the best reading's relevance: another source this sure is sh
 MOST = 3  # different answers shown
 MOST_CITATIONS = 4
 K = 8  # passages read
+CARRIED = 300  # characters of the question before, at most, that a follow-up is read with
 
 
 class QuestionError(ValueError):
@@ -60,7 +61,10 @@ class Rag(Runnable[str, Answer]):
         self.reader.read("warm", [Hit(chunk, 0.0, 0.0)])
 
     def invoke(self, input: str, config: RunnableConfig | None = None, **kwargs: Any) -> Answer:
-        """The answer; `k` and `documents` (ids) may be given. Raises QuestionError for a question that is empty or too long."""
+        """The answer. Raises QuestionError for a question that is empty or too long.
+
+        `k` passages are read, of `documents` (ids) alone if given; `previous` is the question before, which a follow-up may need.
+        """
         return self._call_with_config(self._answer, input, config, **kwargs)
 
     def search(self, question: str, k: int, documents: Collection[str] | None = None) -> list[Hit]:
@@ -75,15 +79,19 @@ class Rag(Runnable[str, Answer]):
             yield replace(answer, text="\n\n".join([head, *quotes[:count]]), citations=answer.citations[: count + 1])
         yield answer
 
-    def _answer(self, question: str, k: int | None = None, documents: Collection[str] | None = None) -> Answer:
+    def _answer(
+        self, question: str, k: int | None = None, documents: Collection[str] | None = None, previous: str = ""
+    ) -> Answer:
         clock = _Clock()
-        question = checked(question)
+        asked = question = checked(question)
         language = detect(question)
         clock.lap("language")
-        hits = self.retriever.hits(question, k or self.k, language, documents)
-        clock.lap("retrieve")
-        readings = sorted(self.reader.read(question, hits), key=lambda reading: -reading.relevance)
-        clock.lap("read")
+        readings = self._read(question, k, language, documents, clock)
+        if previous.strip():  # a follow-up is read with the question before, where that makes a passage answer better
+            both = f"{checked(previous[-CARRIED:])} {question}"
+            others = self._read(both, k, language, documents, clock)
+            if others and others[0].relevance > readings[0].relevance:
+                asked, readings = both, others
         chosen = select(readings, self.threshold)
         citations, dropped = self._resolve(chosen)
         nearest = None if citations else self._nearest(readings)
@@ -92,8 +100,17 @@ class Rag(Runnable[str, Answer]):
         return Answer(
             question, bool(citations), compose(citations) if citations else refusal(language), language,
             round(right if citations else 1 - right, 4), self.reader.name, tuple(citations), nearest, tuple(readings),
-            dropped, clock.laps,
+            dropped, clock.laps, asked,
         )  # fmt: skip
+
+    def _read(
+        self, question: str, k: int | None, language: str, documents: Collection[str] | None, clock: "_Clock"
+    ) -> list[Reading]:
+        hits = self.retriever.hits(question, k or self.k, language, documents)
+        clock.lap("retrieve")
+        readings = sorted(self.reader.read(question, hits), key=lambda reading: -reading.relevance)
+        clock.lap("read")
+        return readings
 
     def _resolve(self, chosen: Sequence[tuple[Reading, Span]]) -> tuple[list[Citation], int]:
         """Citations numbered from 1, and how many spans did not hold; of several in the same sentence the first stays."""
@@ -150,6 +167,6 @@ class _Clock:
 
     def lap(self, name: str) -> None:
         now = time.perf_counter()
-        self.laps[name] = round(1000 * (now - self._last), 1)
+        self.laps[name] = round(self.laps.get(name, 0) + 1000 * (now - self._last), 1)
         self.laps["total"] = round(1000 * (now - self._started), 1)
         self._last = now

@@ -81,7 +81,7 @@ class Answer:
 
     `answered` false means: no citation, `text` is the refusal in the question's language, and `nearest` is the closest passage
     for the reader to judge. `confidence` (0..1) is the probability that the answer is right. `dropped` counts citations
-    that did not hold.
+    that did not hold. `asked` is what was read: the question, or a follow-up together with the question before it.
     """
 
     question: str
@@ -95,13 +95,14 @@ class Answer:
     readings: tuple[Reading, ...] = ()
     dropped: int = 0
     timings_ms: dict[str, float] = field(default_factory=dict)
+    asked: str = ""
 
     def json(self) -> dict[str, Any]:
         """The answer as JSON types; `readings` become `hits`."""
         return {
             **{
                 name: getattr(self, name)
-                for name in ("question", "answered", "text", "language", "confidence", "model")
+                for name in ("question", "asked", "answered", "text", "language", "confidence", "model")
             },
             "citations": [asdict(citation) for citation in self.citations],
             "nearest": asdict(self.nearest) if self.nearest else None,
@@ -109,6 +110,23 @@ class Answer:
             "dropped": self.dropped,
             "timings_ms": self.timings_ms,
         }
+
+
+def answer_from(kept: dict[str, Any]) -> Answer:
+    """The Answer that `Answer.json` made these JSON types of, but for the readings' spans."""
+    readings = []
+    for hit in kept["hits"]:
+        meta = {name: hit[name] for name in ("document", "title", "source", "language", "place", "start", "end")}
+        ranks = (hit[name] for name in ("score", "dense_score", "dense_rank", "lexical_rank", "lexical_score"))
+        chunk = Document(page_content=hit["text"], metadata=meta)
+        readings.append(Reading(Hit(chunk, *ranks), hit["relevance"], ()))
+    given = {
+        name: kept[name]
+        for name in ("question", "answered", "text", "language", "confidence", "model", "dropped", "timings_ms")
+    }
+    citations = tuple(Citation(**citation) for citation in kept["citations"])
+    nearest = Citation(**kept["nearest"]) if kept["nearest"] else None
+    return Answer(**given, citations=citations, nearest=nearest, readings=tuple(readings), asked=kept.get("asked", ""))
 
 
 def hit_json(hit: Hit, reading: Reading | None = None) -> dict[str, Any]:

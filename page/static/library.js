@@ -5,7 +5,7 @@
   const MOST = 300; // rows shown; the search finds the others
   const by = (id) => document.getElementById(id);
   const off = new Set(); // ids of documents that questions leave out
-  let listed = [], watching = null, started = false;
+  let listed = [], watching = null, started = false, noted = "";
 
   // Ids of the ticked documents, or "" for all of them: what a question is limited to.
   window.citeChosen = () => off.size ? listed.map((d) => d.id).filter((id) => !off.has(id)).join(" ") || "none" : "";
@@ -63,17 +63,8 @@
   }
 
   function confirmRemoval(item) {
-    const dialog = make("dialog", { "aria-label": "Remove a document" });
-    const done = () => { dialog.close(); dialog.remove(); };
-    dialog.append(make("p", {}, "Remove ", make("bdi", {}, item.title), " from the index? The file itself stays where it is."),
-      make("button", { onclick: done }, "Keep"),
-      make("button", { class: "cite-danger", onclick: async () => {
-        done();
-        try { await call(`/documents/${item.id}`, { method: "DELETE" }); } catch (error) { tell(item.title, error.message); }
-        refresh();
-      } }, "Remove"));
-    document.body.append(dialog);
-    dialog.showModal();
+    ask("Remove a document", [make("p", {}, "Remove ", make("bdi", {}, item.title), " from the index? The file itself stays where it is.")],
+      { Keep: null, Remove: () => call(`/documents/${item.id}`, { method: "DELETE" }).finally(refresh) });
   }
 
   // Files on their way in.
@@ -126,7 +117,78 @@
     if (found.some((job) => job.state === "waiting" || job.state === "working")) watching = setTimeout(watch, 300);
   }
 
+  // Conversations, and what people say of answers.
+  async function conversations() {
+    const kept = await call("/threads");
+    const open = new URL(location.href).searchParams.get("thread");
+    by("cite-conversations").replaceChildren(...kept.slice(0, MOST).map((thread) => {
+      const address = `/threads/${encodeURIComponent(thread.id)}`;
+      const link = make("a", { class: "cite-open", href: `/?thread=${encodeURIComponent(thread.id)}` },
+        make("bdi", {}, thread.title), make("small", {}, `${thread.turns} · ${thread.updated.slice(0, 10)}`));
+      if (thread.id === open) link.setAttribute("aria-current", "page");
+      return make("li", {}, link,
+        make("button", { "aria-label": `Rename, export or delete ${thread.title}`, onclick: () => manage(thread, address) }, "⋯"));
+    }));
+  }
+
+  function manage(thread, address) {
+    const title = make("input", { type: "text", value: thread.title, maxlength: "80", "aria-label": "Title" });
+    const dialog = ask("Conversation", [title,
+      make("p", {}, make("a", { href: `${address}.md` }, "Markdown"), " · ", make("a", { href: `${address}.json` }, "JSON"))],
+      { Close: null,
+        Rename: () => call(`${address}?title=${encodeURIComponent(title.value)}`, { method: "PUT" }).then(conversations),
+        Delete: () => call(address, { method: "DELETE" }).then(() => {
+          if (new URL(location.href).searchParams.get("thread") === thread.id) location.href = "/"; else conversations();
+        }) });
+    dialog.querySelector("input").select();
+  }
+
+  function ask(label, inside, choices) {
+    const dialog = make("dialog", { "aria-label": label });
+    const close = () => { dialog.close(); dialog.remove(); };
+    dialog.append(...inside, ...Object.entries(choices).map(([name, act]) => make("button", {
+      class: name === "Delete" || name === "Remove" ? "cite-danger" : "",
+      onclick: () => { close(); if (act) act().catch((error) => tell(label, error.message)); } }, name)));
+    dialog.addEventListener("cancel", () => dialog.remove());
+    document.body.append(dialog);
+    dialog.showModal();
+    return dialog;
+  }
+
+  function judge(button) {
+    const asked = new URL(button.href).searchParams;
+    const address = `/threads/${encodeURIComponent(asked.get("thread"))}/${asked.get("turn")}`;
+    const send = (comment) => call(`${address}?${new URLSearchParams({ verdict: asked.get("verdict"), comment })}`, { method: "POST" });
+    send("").then(() => {
+      button.parentElement.querySelectorAll(".cite-judge").forEach((other) => other.classList.toggle("cite-chosen", other === button));
+      const words = make("textarea", { rows: "3", maxlength: "2000", "aria-label": "Comment" });
+      ask("Your comment", [make("p", {}, "Kept. A comment, if you like:"), words], { Close: null, Send: () => send(words.value) });
+    }).catch((error) => tell("feedback", error.message));
+  }
+
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest?.(".cite-judge");
+    if (!button) return;
+    event.preventDefault();
+    judge(button);
+  }, true);
+
+  // A new conversation has its address as soon as its first answer is there.
+  function addressed() {
+    const last = [...document.querySelectorAll(".cite-judge")].pop();
+    if (!last || noted === last.href) return;
+    noted = last.href;
+    const here = new URL(location.href), thread = new URL(last.href).searchParams.get("thread");
+    if (here.searchParams.get("thread") !== thread) {
+      here.searchParams.set("thread", thread);
+      ["doc", "start", "end", "from", "to"].forEach((name) => here.searchParams.delete(name));
+      history.replaceState(null, "", here);
+    }
+    conversations();
+  }
+
   function begin() {
+    conversations();
     by("cite-library").open = innerWidth > 900;
     by("cite-files").addEventListener("change", (event) => { bring([...event.target.files]); event.target.value = ""; });
     by("cite-filter").addEventListener("input", draw);
@@ -158,5 +220,6 @@
 
   new MutationObserver(() => {
     if (!started && by("cite-documents")) { started = true; begin(); }
+    if (started) addressed();
   }).observe(document.documentElement, { childList: true, subtree: true });
 })();
