@@ -113,6 +113,13 @@ class Catalogue:
             id=identity, page_content=row[0], metadata={**meta, "places": [tuple(p) for p in json.loads(row[5])]}
         )
 
+    def holding(self, words: str) -> tuple[str, int] | None:
+        """The id of a document whose text holds exactly these words, and where they begin; None where none does."""
+        query = "SELECT id, instr(text, ?) FROM documents WHERE instr(text, ?) > 0 ORDER BY added DESC LIMIT 1"
+        with self._lock:
+            row = self._database.execute(query, (words, words)).fetchone()
+        return (row[0], row[1] - 1) if row else None
+
     def sketches(self) -> dict[str, bytes]:
         """Each document's sketch (see `similar`)."""
         with self._lock:

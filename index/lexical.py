@@ -25,6 +25,9 @@ SNOWBALL = {
     "hy": "armenian", "id": "indonesian", "it": "italian", "lt": "lithuanian", "nl": "dutch", "no": "norwegian",
     "pt": "portuguese", "ro": "romanian", "ru": "russian", "sr": "serbian", "sv": "swedish", "ta": "tamil", "tr": "turkish",
 }  # fmt: skip
+COMMON = (
+    0.5  # of a language's chunks: a word that more of them hold ("the", "de") tells none apart and is not looked up
+)
 WORD = re.compile(r"\w+")
 NO_SPACES = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]+")
 NAME = re.compile(r"(?<=[\s(«“\"'’])[^\W\d_]*[A-ZÀ-ÖØ-ÞΑ-ΩА-Я]\w+|\b\w*\d\w*\b")
@@ -50,6 +53,12 @@ def names(question: str) -> str:
 @cache
 def _stemmer(language: str) -> Any:
     return Stemmer.Stemmer(SNOWBALL[language]) if language in SNOWBALL else None
+
+
+def _held_by(model: Any, term: int) -> int:
+    """How many chunks hold a term."""
+    pointers = model.scores["indptr"]
+    return int(pointers[term + 1] - pointers[term])
 
 
 class Lexical:
@@ -117,7 +126,12 @@ class Lexical:
         if loaded is None:
             return []
         model, ids = loaded
-        known = [term for term in dict.fromkeys(terms(question, language)) if term in model.vocab_dict]
+        common = max(COMMON * len(ids), 2)
+        known = [
+            term
+            for term in dict.fromkeys(terms(question, language))
+            if (number := model.vocab_dict.get(term)) is not None and _held_by(model, number) <= common
+        ]
         if not known:
             return []
         scores = model.get_scores(known)

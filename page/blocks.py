@@ -189,11 +189,11 @@ def _endpoints(rag: Rag, threads: Threads) -> None:
 
         return _refusing(said)
 
-    def conversations() -> list[dict[str, Any]]:
+    def threads_() -> list[dict[str, Any]]:
         """The conversations that are kept, newest first."""
         return threads.listed()
 
-    def conversation(thread: str) -> list[dict[str, Any]]:
+    def thread(thread: str) -> list[dict[str, Any]]:
         """A conversation's turns: number, answer, verdict, comment."""
         return [asdict(turn) for turn in threads.turns(thread)]
 
@@ -202,8 +202,13 @@ def _endpoints(rag: Rag, threads: Threads) -> None:
         _refusing(lambda: threads.judge(thread, turn, verdict, comment))
         return {"kept": True}
 
-    for function in (ask, search, documents, chat, remove, health, conversations, conversation, feedback):
-        gr.api(function, api_name=function.__name__, api_description=function.__doc__, concurrency_limit=AT_ONCE)
+    for function in (ask, search, documents, chat, remove, health, threads_, thread, feedback):
+        gr.api(
+            function,
+            api_name=function.__name__.rstrip("_"),
+            api_description=function.__doc__,
+            concurrency_limit=AT_ONCE,
+        )
 
 
 def _count(k: int) -> int:

@@ -11,6 +11,8 @@ from urllib.parse import urlencode
 from rag.threads import VERDICTS, Turn
 from rag.types import Answer, Citation, Reading, by_answer
 
+LINKED = 200  # characters of the quote that a link carries, by which it is found again in a changed document
+
 WELCOME = "<p>Ask your documents in any language. Every answer quotes its source.</p>"
 LIBRARY = (  # filled by static/library.js
     '<details id="cite-library"><summary><span id="cite-count">Documents</span></summary>'
@@ -47,7 +49,7 @@ def problem(message: str) -> str:
 def link(citation: Citation) -> str:
     """The permanent link of a citation, relative to the page."""
     place = {"doc": citation.document, "start": citation.start, "end": citation.end}
-    answer = {"from": citation.answer_start, "to": citation.answer_end}
+    answer = {"from": citation.answer_start, "to": citation.answer_end, "words": citation.quote[:LINKED]}
     return "/?" + urlencode(place | answer)
 
 

@@ -44,6 +44,13 @@ def add_documents(web: FastAPI, index: Index) -> None:
     def documents() -> list[dict[str, Any]]:
         return listing(index)
 
+    @web.get("/find")
+    def find(words: str) -> dict[str, Any]:
+        """Where a quote stands whose document was changed or removed."""
+        if not words.strip() or (place := index.catalogue.holding(words)) is None:
+            raise HTTPException(404, "This quote is no longer in the documents.")
+        return {"doc": place[0], "start": place[1], "end": place[1] + len(words)}
+
     @web.get("/documents/{identity}")
     def document(identity: str) -> dict[str, Any]:
         if (found := index.catalogue.get(identity)) is None:

@@ -25,6 +25,7 @@ SEVERAL = 0.2  # of the best reading's relevance: another source this sure is sh
 MOST = 3  # different answers shown
 MOST_CITATIONS = 4
 K = 8  # passages read
+SURE = 0.5  # the confidence above which a question is taken to stand alone
 CARRIED = 300  # characters of the question before, at most, that a follow-up is read with
 
 
@@ -87,12 +88,22 @@ class Rag(Runnable[str, Answer]):
         language = detect(question)
         clock.lap("language")
         readings = self._read(question, k, language, documents, clock)
-        if previous.strip():  # a follow-up is read with the question before, where that makes a passage answer better
+        unsure = not readings or self.reader.confidence(readings[0].relevance) < SURE
+        if (
+            previous.strip() and unsure
+        ):  # perhaps a follow-up: read with the question before, where a passage answers that better
             both = f"{checked(previous[-CARRIED:])} {question}"
             others = self._read(both, k, language, documents, clock)
-            if others and others[0].relevance > readings[0].relevance:
+            if others and (not readings or others[0].relevance > readings[0].relevance):
                 asked, readings = both, others
         chosen = select(readings, self.threshold)
+        if asked != question:  # which passage: both questions say; which of its words: the new one alone
+            again = self.reader.read(question, [reading.hit for reading, _ in chosen])
+            chosen = [
+                (reading, new.spans[0] if new.spans else span)
+                for (reading, span), new in zip(chosen, again, strict=True)
+            ]
+            clock.lap("read")
         citations, dropped = self._resolve(chosen)
         nearest = None if citations else self._nearest(readings)
         clock.lap("cite")

@@ -20,6 +20,7 @@ from index.library import Index
 from rag.types import Hit
 
 POOL = 40  # candidates of each search before fusion
+SURE = 0.5  # of the hits are the nearest by meaning, whatever the words say: shared words must not crowd out another language
 SMOOTHING = 60  # of reciprocal rank fusion: Cormack, Clarke and Büttcher, SIGIR 2009
 LEXICAL_WEIGHT = 0.5  # of a BM25 rank beside a dense one, same language
 NAMES_WEIGHT = 0.3  # the same for names and numbers in other languages
@@ -58,8 +59,14 @@ class HybridRetriever(BaseRetriever):
         vector = index.encoder.query(question, language)
         dense = index.store.nearest(vector, max(POOL, 2 * k), documents)
         lexical = self._lexical(question, language, max(POOL, 2 * k), documents)
-        hits = self._fuse(vector, dense, lexical)
-        return [hit for hit in hits if index.catalogue.has(hit.chunk.metadata["document"])][:k]
+        hits = [
+            hit for hit in self._fuse(vector, dense, lexical) if index.catalogue.has(hit.chunk.metadata["document"])
+        ]
+        sure = sorted((hit for hit in hits if hit.dense_rank), key=lambda hit: hit.dense_rank or 0)[
+            : max(1, int(SURE * k))
+        ]
+        kept = {id(hit) for hit in (*sure, *[hit for hit in hits if hit not in sure][: k - len(sure)])}
+        return [hit for hit in hits if id(hit) in kept]
 
     def _lexical(
         self, question: str, language: str, pool: int, documents: Collection[str] | None

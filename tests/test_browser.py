@@ -1,11 +1,13 @@
 """The page as a person uses it, in real Chromium: ask, read, click, see the words lit. Screenshots go to artefacts/."""
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from conftest import ROOT, SEED
 from files import pdf
 
@@ -48,6 +50,11 @@ class Visit:
         SHOTS.mkdir(exist_ok=True)
         self.page.wait_for_timeout(700)  # the smooth scroll
         self.page.screenshot(path=SHOTS / f"{name}.png")
+
+    def serious(self) -> list[str]:
+        """What axe-core finds that keeps people out."""
+        found = Axe().run(self.page).response["violations"]
+        return [f"{v['id']}: {v['nodes'][0]['html'][:200]}" for v in found if v["impact"] in ("serious", "critical")]
 
     def abroad(self) -> list[str]:
         return [r for r in self.requests if not r.startswith((self.url, "data:", "blob:" + self.url))]
@@ -96,6 +103,7 @@ def test_ask_click_and_see_the_words_lit(visit: Visit, theme: tuple[int, str]) -
     panel = page.locator("#cite-source").bounding_box()
     assert box and panel and panel["y"] - 1 <= box["y"] <= panel["y"] + panel["height"]
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert visit.serious() == []
     visit.ask("How do I bake sourdough bread?")
     assert "do not answer" in page.locator(".cite-done").last.inner_text()
     visit.shot(f"{name}-4-refused")
@@ -112,6 +120,11 @@ def test_a_link_opens_the_document_at_the_quote(visit: Visit) -> None:
     assert visit.page.text_content("#cite-mark") in TEXT
     visit.open("/?doc=gone&start=1&end=2")
     visit.page.wait_for_function("document.querySelector('#cite-place').textContent.includes('no longer indexed')")
+    visit.open(re.sub("doc=[0-9a-f]+", "doc=gone", href))  # as after a change of the document
+    visit.page.wait_for_function("document.querySelector('#cite-place').textContent.includes('found again')")
+    assert visit.page.text_content("#cite-mark") in TEXT
+    visit.open("/?doc=gone&start=1&end=2&words=never+written")
+    visit.page.wait_for_function("document.querySelector('#cite-place').textContent.includes('no longer in')")
 
 
 @pytest.mark.parametrize("visit", [(1280, 800, "")], indirect=True, ids=str)
@@ -185,3 +198,35 @@ def test_bring_files_ask_some_of_them_see_the_page_and_remove(
     page.get_by_role("button", name="Remove", exact=True).click()
     item.wait_for(state="detached")
     assert visit.abroad() == [] and all("400" in error for error in visit.errors), visit.errors
+
+
+@pytest.mark.parametrize("visit", [(1280, 800, "?__theme=dark"), (360, 740, "")], indirect=True, ids=str)
+def test_a_conversation_goes_on_and_is_reopened(visit: Visit, theme: tuple[int, str]) -> None:
+    name, page = f"{theme[0]}{'-dark' if theme[1] else ''}", visit.page
+    visit.open("/" + theme[1])
+    visit.ask("Who called for an immediate ceasefire?")
+    visit.ask("And when?")
+    last = page.locator(".cite-done").last
+    assert "Read as" in last.inner_text() and "mercredi soir" in last.inner_text()
+    last.locator(".cite-judge").first.click()
+    page.fill("dialog textarea", "well said")
+    visit.shot(f"{name}-8-judging")
+    page.click("dialog button:has-text('Send')")
+    page.wait_for_function("location.search.includes('thread=')")
+    visit.open("/" + page.url.split("/", 3)[3])
+    page.wait_for_selector(".cite-done >> nth=1")
+    assert page.locator(".cite-done .cite-chosen").inner_text() == "Right"
+    page.locator(".cite-done a.cite-ref").first.click()
+    page.wait_for_function("document.activeElement.id === 'cite-mark'")
+    assert page.text_content("#cite-mark") in TEXT
+    page.locator("#cite-threads summary").click()
+    page.locator("#cite-conversations li", has_text="Who called").first.get_by_role("button").click()
+    page.fill("dialog input", f"Peace {name}")
+    visit.shot(f"{name}-9-conversation")
+    page.click("dialog button:has-text('Rename')")
+    row = page.locator("#cite-conversations li", has_text=f"Peace {name}")
+    row.wait_for()
+    row.get_by_role("button").click()
+    page.click("dialog button:has-text('Delete')")
+    row.wait_for(state="detached")
+    assert visit.abroad() == [] and visit.errors == []

@@ -48,3 +48,21 @@ def test_lexical_finds_what_vectors_rank_low(tmp_path: Path) -> None:
         build(index, [folder])
         best = HybridRetriever(index).hits("Which machine has spare part number 7042 in the store?")[0]
         assert "7042" in best.chunk.page_content
+
+
+def test_words_of_the_question_s_language_do_not_crowd_out_another(index: Index, folder: Path) -> None:
+    for i in range(12):
+        (folder / f"f{i}.fr.txt").write_text(
+            f"Le marché de la ville a été ouvert par le maire de la région numéro {i}."
+        )
+    (folder / "bridge.txt").write_text("Zalawar pont: Zalawar construit pont, Zalawar bridge Zalawar.")
+    build(index, [folder])
+    found = HybridRetriever(index).hits("Qui a construit le pont de Zalawar ?", 4, "fr")
+    assert any("Zalawar" in hit.chunk.page_content for hit in found) and len(found) == 4
+
+
+def test_words_that_every_chunk_holds_are_not_looked_up(index: Index, folder: Path) -> None:
+    for i in range(12):
+        (folder / f"f{i}.fr.txt").write_text(f"Le marché de la ville numéro {i} est ouvert.")
+    build(index, [folder])
+    assert index.lexical.search("le de la", "fr", 5) == [] and index.lexical.search("les marées de la", "fr", 5)

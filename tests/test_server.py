@@ -25,7 +25,7 @@ def client(served: tuple[str, Path]) -> Client:
 
 
 def test_endpoints_are_named(client: Client) -> None:
-    named = {"/ask", "/search", "/documents", "/chat", "/add", "/remove", "/health"}
+    named = {"/ask", "/search", "/documents", "/chat", "/add", "/remove", "/health", "/threads", "/thread", "/feedback"}
     assert set(client.view_api(return_format="dict")["named_endpoints"]) == named
 
 
@@ -185,3 +185,28 @@ def test_an_upload_is_limited_named_safely_and_only_from_our_own_page(served: tu
         "-H", "X-Cite: 1", "-T", str(tmp_path / "big"), "-X", "POST", f"{url}/uploads?name=big.txt"
     )
     assert not list((home / ".chroma.files").glob(".*.partial"))
+
+
+def test_a_conversation_is_kept_understood_judged_and_exported(served: tuple[str, Path], client: Client) -> None:
+    url, home = served
+    client.predict("Who called for an immediate ceasefire?", "talk", api_name="/chat")
+    assert "mercredi soir" in client.predict("And when?", "talk", api_name="/chat")
+    assert {"talk"} <= {row["id"] for row in client.predict(api_name="/threads")}
+    first, second = client.predict("talk", api_name="/thread")
+    assert second["answer"]["question"] == "And when?" and "ceasefire" in second["answer"]["asked"]
+    assert client.predict("talk", 1, "right", "good", api_name="/feedback") == {"kept": True}
+    for bad in (("talk", 9, "right"), ("talk", 1, "splendid")):
+        with pytest.raises(Exception, match=r"deleted|not one of"):
+            client.predict(*bad, api_name="/feedback")
+    assert "## And when?" in curl(f"{url}/threads/talk.md") and len(json.loads(curl(f"{url}/threads/talk.json"))) == 2
+    assert json.loads(curl("-X", "PUT", "-H", "X-Cite: 1", f"{url}/threads/talk?title=Peace")) == {"ok": True}
+    assert "Peace" in curl(f"{url}/threads")
+    run = [sys.executable, "-m", "rag", "feedback"]
+    printed = subprocess.run(
+        run, cwd=home, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=True
+    )
+    line = next(row for row in map(json.loads, printed.stdout.splitlines()) if row["id"] == "talk-1")
+    assert line["quotes"] and line["answerable"] and line["comment"] == "good"
+    assert first["answer"]["citations"][0]["quote"] == line["quotes"][0]
+    curl("-X", "DELETE", "-H", "X-Cite: 1", f"{url}/threads/talk")
+    assert client.predict("talk", api_name="/thread") == []

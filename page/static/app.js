@@ -37,6 +37,20 @@
     return mark;
   }
 
+  // A stretch of the text, with what else the chat cites of it marked lightly.
+  function lightly(found, start, end) {
+    const cited = [...document.querySelectorAll("a.cite-ref")].map((link) => placed(link.href))
+      .filter((other) => other.doc === found.id && other.start >= start && other.end <= end && other.end > other.start)
+      .sort((a, b) => a.start - b.start);
+    const parts = [];
+    for (const other of cited) {
+      if (other.start < start) continue;
+      parts.push(found.text.slice(start, other.start), element("mark", "cite-also", found.text.slice(other.start, other.end)));
+      start = other.end;
+    }
+    return [...parts, found.text.slice(start, end)];
+  }
+
   async function show(place, focus) {
     const target = by("cite-text");
     if (!target) return;
@@ -44,21 +58,25 @@
     try {
       found = await fetched(place.doc);
     } catch (error) {
+      const again = place.words && !place.again && await fetch(`/find?${new URLSearchParams({ words: place.words })}`);
+      if (again && again.ok) return show({ ...place, ...await again.json(), from: -1, to: -1, again: true }, focus);
       by("cite-title").textContent = "Source";
-      by("cite-place").textContent = error.message;
+      by("cite-place").textContent = place.words ? "This quote is no longer in the documents." : error.message;
       target.replaceChildren();
+      by("cite-page").replaceChildren();
       return;
     }
     shown = place.doc;
     views(found, place);
     by("cite-title").textContent = found.title;
-    by("cite-place").textContent = `${found.source} · ${found.language}`;
+    const changed = place.again ? " · the document has changed since: the quote was found again by its words" : "";
+    by("cite-place").textContent = `${found.source} · ${found.language}${changed}`;
     target.lang = found.language;
     const body = document.createDocumentFragment();
     if (place.end > place.start && place.end <= found.text.length) {
-      body.append(found.text.slice(0, place.start), marked(found.text, place), found.text.slice(place.end));
+      body.append(...lightly(found, 0, place.start), marked(found.text, place), ...lightly(found, place.end, found.text.length));
     } else {
-      body.append(found.text);
+      body.append(...lightly(found, 0, found.text.length));
     }
     target.replaceChildren(body);
     const mark = by("cite-mark");
@@ -130,7 +148,8 @@
   function placed(address) {
     const asked = new URL(address, location.href).searchParams;
     const number = (name) => Number.parseInt(asked.get(name) ?? "-1", 10);
-    return { doc: asked.get("doc"), start: number("start"), end: number("end"), from: number("from"), to: number("to") };
+    const range = { start: number("start"), end: number("end"), from: number("from"), to: number("to") };
+    return { doc: asked.get("doc"), ...range, words: asked.get("words") ?? "" };
   }
 
   document.addEventListener("click", (event) => {

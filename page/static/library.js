@@ -181,7 +181,7 @@
     const here = new URL(location.href), thread = new URL(last.href).searchParams.get("thread");
     if (here.searchParams.get("thread") !== thread) {
       here.searchParams.set("thread", thread);
-      ["doc", "start", "end", "from", "to"].forEach((name) => here.searchParams.delete(name));
+      ["doc", "start", "end", "from", "to", "words"].forEach((name) => here.searchParams.delete(name));
       history.replaceState(null, "", here);
     }
     conversations();
