@@ -38,9 +38,8 @@ def open_pdf(raw: bytes) -> Iterator[Any]:
         document = pypdfium2.PdfDocument(raw)
     except pypdfium2.PdfiumError as error:
         locked = "password" in str(error).lower()
-        raise ValueError(
-            "it asks for a password; save it without one" if locked else "it is no PDF, or damaged"
-        ) from error
+        why = "asks for a password. Save it without one" if locked else "is no PDF, or is damaged. Save it anew"
+        raise PdfError(why) from error
     try:
         yield document
     finally:

@@ -3,6 +3,7 @@
 Takes a `Rag`; gives `gr.Blocks`. Owns gradio together with `app`. The source panel is filled by `static/app.js`.
 """
 
+import inspect
 import shutil
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -206,7 +207,7 @@ def _endpoints(rag: Rag, threads: Threads) -> None:
         gr.api(
             function,
             api_name=function.__name__.rstrip("_"),
-            api_description=function.__doc__,
+            api_description=inspect.getdoc(function),
             concurrency_limit=AT_ONCE,
         )
 

@@ -56,6 +56,11 @@ class Visit:
         found = Axe().run(self.page).response["violations"]
         return [f"{v['id']}: {v['nodes'][0]['html'][:200]}" for v in found if v["impact"] in ("serious", "critical")]
 
+    def wide(self) -> list[str]:
+        """Parts of the page that reach beyond its right edge."""
+        script = "ids => ids.filter(id => document.getElementById(id).getBoundingClientRect().right > innerWidth + 1)"
+        return self.page.evaluate(script, ["cite-library", "cite-threads", "cite-chat", "cite-question", "cite-source"])
+
     def abroad(self) -> list[str]:
         return [r for r in self.requests if not r.startswith((self.url, "data:", "blob:" + self.url))]
 
@@ -102,7 +107,7 @@ def test_ask_click_and_see_the_words_lit(visit: Visit, theme: tuple[int, str]) -
     box = page.locator("#cite-mark").bounding_box()
     panel = page.locator("#cite-source").bounding_box()
     assert box and panel and panel["y"] - 1 <= box["y"] <= panel["y"] + panel["height"]
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth") and visit.wide() == []
     assert visit.serious() == []
     visit.ask("How do I bake sourdough bread?")
     assert "do not answer" in page.locator(".cite-done").last.inner_text()
@@ -190,6 +195,7 @@ def test_bring_files_ask_some_of_them_see_the_page_and_remove(
     box, sheet = page.locator(".cite-box").first.bounding_box(), page.locator(".cite-sheet").bounding_box()
     assert box and sheet and 0.05 < (box["y"] - sheet["y"]) / sheet["height"] < 0.2
     visit.shot(f"{name}-6-page")
+    assert visit.wide() == []
     item.locator("input").uncheck()
     visit.ask("Qui a construit le pont de Zalawar ?")
     assert "Mirela Fontane" not in page.locator(".cite-done").last.inner_text()

@@ -15,6 +15,8 @@ from conftest import ROOT, SEED
 from files import word
 from gradio_client import Client, handle_file
 
+from page.api import markdown
+
 pytestmark = pytest.mark.model
 TEXT = SEED.read_text(encoding="utf-8")
 
@@ -27,6 +29,10 @@ def client(served: tuple[str, Path]) -> Client:
 def test_endpoints_are_named(client: Client) -> None:
     named = {"/ask", "/search", "/documents", "/chat", "/add", "/remove", "/health", "/threads", "/thread", "/feedback"}
     assert set(client.view_api(return_format="dict")["named_endpoints"]) == named
+
+
+def test_the_api_page_is_the_code_s() -> None:
+    assert (ROOT / "docs" / "api.md").read_text(encoding="utf-8") == markdown(), "make it anew: python -m page.api > docs/api.md"
 
 
 def test_ask_gives_the_answers_json(client: Client) -> None:
