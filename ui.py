@@ -17,7 +17,7 @@ import uvicorn
 
 from index import Index
 from page.app import app
-from rag import Rag
+from page.desks import Desks
 
 GRACE = 3  # seconds that open connections are given when the server is stopped
 
@@ -31,14 +31,15 @@ def serve(index: Index, host: str = "127.0.0.1", port: int = 7860) -> int:
     except OSError as error:
         another = f"Choose another: cite chat --port {port + 1}"
         raise OSError(f"Port {port} on {host} cannot be used ({error.strerror}). {another}") from error
-    rag = Rag(index)
-    server = uvicorn.Server(uvicorn.Config(app(rag), log_level="warning", timeout_graceful_shutdown=GRACE))
+    desks = Desks(index)
+    server = uvicorn.Server(uvicorn.Config(app(desks), log_level="warning", timeout_graceful_shutdown=GRACE))
     url = f"http://{host}:{listener.getsockname()[1]}"
-    index.serve_at(url)
+    desks.serve_at(url)
     logging.getLogger("uvicorn.error").addFilter(lambda _: not server.should_exit)  # streams that end with the server are no news
     threading.Thread(target=_announce, args=(server, url), daemon=True).start()
-    threading.Thread(target=rag.warm, daemon=True).start()
+    threading.Thread(target=desks[""].rag.warm, daemon=True).start()
     server.run(sockets=[listener])
+    desks.close()
     return 0
 
 

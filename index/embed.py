@@ -5,7 +5,7 @@ first use, since it imports torch (seconds); `Encoder` is what the rest of the p
 """
 
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from threading import Lock
 from typing import Any, Protocol
@@ -78,12 +78,9 @@ class SentenceEncoder:
 
     @cached_property
     def _model(self) -> Any:
-        from sentence_transformers import SentenceTransformer  # imports torch: 6 s
-
-        quiet_transformers()
         local = self.name == NAME or Path(self.name).exists()
         try:
-            return SentenceTransformer(self.folder, device="cpu", local_files_only=local)
+            return _loaded(self.folder, local)
         except (OSError, ValueError) as error:
             raise ModelError(
                 f"No sentence-transformers model at {self.name!r}. Give a folder or a name that is in the local cache: "
@@ -114,3 +111,12 @@ class SentenceEncoder:
             return []
         found = self.model.tokenizer(texts, add_special_tokens=False, return_offsets_mapping=True)
         return [[(int(a), int(b)) for a, b in spans] for spans in found["offset_mapping"]]
+
+
+@cache
+def _loaded(folder: str, local: bool) -> Any:
+    """The model in a folder, once for all indexes of the process."""
+    from sentence_transformers import SentenceTransformer  # imports torch: 6 s
+
+    quiet_transformers()
+    return SentenceTransformer(folder, device="cpu", local_files_only=local)

@@ -3,6 +3,7 @@
 Takes a folder; gives an `Index` that `build` fills and `rag` searches.
 """
 
+import re
 import shutil
 from pathlib import Path
 from threading import RLock
@@ -23,6 +24,7 @@ from index.weights import NAME
 
 FOLDER = Path(".chroma")
 FILE = "catalogue.sqlite3"
+COLLECTION = re.compile(r"[\w-]{1,40}")
 
 
 class Index:
@@ -144,6 +146,25 @@ class Index:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def collection_folder(base: Path, name: str) -> Path:
+    """Where the collection of this name lies, beside the index in `base`; raises ValueError for what is no name."""
+    if not name:
+        return base
+    if not COLLECTION.fullmatch(name):
+        raise ValueError(
+            f"{name!r} cannot name a collection. Take up to 40 letters, digits, - and _: --collection notes"
+        )
+    return base.with_name(f"{base.name}@{name}")
+
+
+def collections(base: Path) -> list[str]:
+    """The names of the collections beside the index in `base`, itself left out."""
+    found = (
+        path.name.removeprefix(f"{base.name}@") for path in base.parent.glob(f"{base.name}@*") if (path / FILE).exists()
+    )
+    return sorted(name for name in found if COLLECTION.fullmatch(name))
 
 
 def successor(folder: Path) -> Path:

@@ -9,9 +9,7 @@ from typing import Any
 
 from index import Index
 from page.blocks import blocks
-from page.uploads import Uploads
-from rag import Rag
-from rag.threads import Threads
+from page.desks import Desks
 
 HEAD = """# The API
 
@@ -24,9 +22,9 @@ document's text and `/?doc=ID&start=…&end=…` opens it at a quote.
 def markdown() -> str:
     """A section an endpoint: what it does, its arguments, what it gives."""
     with TemporaryDirectory() as place, Index(Path(place) / "index", create=True) as index:
-        threads = Threads(index.folder)
-        info = blocks(Rag(index), Uploads(index), threads).get_api_info()
-        threads.close()
+        desks = Desks(index)
+        info = blocks(desks).get_api_info()
+        desks.close()
     assert isinstance(info, dict)
     return HEAD + "".join(_section(name, endpoint) for name, endpoint in sorted(info["named_endpoints"].items()))
 

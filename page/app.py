@@ -1,6 +1,6 @@
 """The web app around the page: its scripts, the documents' texts, and the headers that keep everything on this machine.
 
-Takes a `Rag`; gives a FastAPI app that any ASGI server runs.
+Takes the collections; gives a FastAPI app that any ASGI server runs.
 """
 
 import secrets
@@ -12,10 +12,9 @@ from fastapi.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from page.blocks import blocks
-from page.routes import add_documents, add_threads, add_uploads
-from page.uploads import Uploads, limit
-from rag import Rag
-from rag.threads import Threads
+from page.desks import Desks
+from page.routes import add_routes
+from page.uploads import limit
 
 STATIC = Path(__file__).parent / "static"
 POLICY = (
@@ -53,17 +52,14 @@ class Headers:
         await self._app(scope, receive, sending)
 
 
-def app(rag: Rag) -> FastAPI:
+def app(desks: Desks) -> FastAPI:
     """The page, its API and the documents' texts."""
     web = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     web.add_middleware(Headers)
     web.mount("/cite", StaticFiles(directory=STATIC))
-    uploads, threads = Uploads(rag.index), Threads(rag.index.folder)
-    add_documents(web, rag.index)
-    add_uploads(web, uploads)
-    add_threads(web, threads)
+    add_routes(web, desks)
     theme = gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
     return gr.mount_gradio_app(
-        web, blocks(rag, uploads, threads), path="/", theme=theme, head=HEAD, footer_links=[], run_history=False,
+        web, blocks(desks), path="/", theme=theme, head=HEAD, footer_links=[], run_history=False,
         enable_monitoring=False, show_error=False, ssr_mode=False, max_file_size=limit(),
     )  # fmt: skip

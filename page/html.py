@@ -16,6 +16,7 @@ LINKED = 200  # characters of the quote that a link carries, by which it is foun
 WELCOME = "<p>Ask your documents in any language. Every answer quotes its source.</p>"
 LIBRARY = (  # filled by static/library.js
     '<details id="cite-library"><summary><span id="cite-count">Documents</span></summary>'
+    '<div class="cite-tools"><label>Collection <select id="cite-collections"></select></label></div>'
     '<div class="cite-tools"><label class="cite-button">Add files<input id="cite-files" type="file" multiple></label>'
     '<label>Search titles <input id="cite-filter" type="search"></label>'
     '<label><input id="cite-all" type="checkbox" checked> all</label></div>'
@@ -46,26 +47,29 @@ def problem(message: str) -> str:
     return f'<div class="cite-problem" role="alert">{text(message)}</div>'
 
 
-def link(citation: Citation) -> str:
+def link(citation: Citation, collection: str = "") -> str:
     """The permanent link of a citation, relative to the page."""
     place = {"doc": citation.document, "start": citation.start, "end": citation.end}
     answer = {"from": citation.answer_start, "to": citation.answer_end, "words": citation.quote[:LINKED]}
-    return "/?" + urlencode(place | answer)
+    return "/?" + urlencode(({"collection": collection} if collection else {}) | place | answer)
 
 
-def reference(citation: Citation, label: str) -> str:
+def reference(citation: Citation, label: str, collection: str = "") -> str:
     """The `[n]` that opens the source at the quote."""
     hint = text(" ".join(citation.quote.split())[:300])
-    return f'<a class="cite-ref" href="{escape(link(citation))}" title="{hint}">{label}</a>'
+    return f'<a class="cite-ref" href="{escape(link(citation, collection))}" title="{hint}">{label}</a>'
 
 
-def answer(found: Answer, whole: bool = True, thread: str = "", turn: Turn | None = None) -> str:
+def answer(found: Answer, whole: bool = True, collection: str = "", thread: str = "", turn: Turn | None = None) -> str:
     """The answer: its short form with references and each quotation; when it is `whole`, also the reasons and a question back."""
-    parts = [_refused(found) if not found.answered else _short(found.citations), *map(_quotation, found.citations)]
+    quotations = [_quotation(citation, collection) for citation in found.citations]
+    parts = [_short(found.citations, collection) if found.answered else _refused(found), *quotations]
     if found.asked and found.asked != found.question:
         parts.insert(0, f'<p class="cite-asked" dir="auto">Read as: {text(found.asked)}</p>')
     if found.nearest:
-        parts.append('<p class="cite-label">The nearest passage, for you to judge:</p>' + _quotation(found.nearest))
+        parts.append(
+            '<p class="cite-label">The nearest passage, for you to judge:</p>' + _quotation(found.nearest, collection)
+        )
     if whole:
         parts.append(_why(found))
     if turn:
@@ -89,23 +93,23 @@ def _refused(found: Answer) -> str:
     return f'<p class="cite-refusal" dir="auto" lang="{text(found.language)}">{text(found.text)}</p>'
 
 
-def _short(citations: Sequence[Citation]) -> str:
+def _short(citations: Sequence[Citation], collection: str) -> str:
     lines = [
         f'<bdi lang="{text(group[0].language)}">{text(group[0].answer)}</bdi> '
-        + "".join(reference(c, f"[{c.number}]") for c in group)
+        + "".join(reference(c, f"[{c.number}]", collection) for c in group)
         for group in by_answer(citations)
     ]
     return f'<p class="cite-short">{"; ".join(lines)}</p>'
 
 
-def _quotation(citation: Citation) -> str:
+def _quotation(citation: Citation, collection: str) -> str:
     start, end = citation.answer_start - citation.start, citation.answer_end - citation.start
     before, inside, after = citation.quote[:start], citation.quote[start:end], citation.quote[end:]
     label = f"[{citation.number}]" if citation.number else "[→]"
     origin = text(" · ".join(filter(None, (citation.title, citation.place))))
     return (
         f'<blockquote class="cite-quote" dir="auto" lang="{text(citation.language)}">{text(before)}<strong>{text(inside)}</strong>'
-        f"{text(after)} {reference(citation, label)}<cite>{origin}</cite></blockquote>"
+        f"{text(after)} {reference(citation, label, collection)}<cite>{origin}</cite></blockquote>"
     )
 
 

@@ -1,7 +1,7 @@
-"""The routes that the page's scripts use: documents with their pages, and uploads with their progress.
+"""The routes that the page's scripts use: documents with their pages, uploads with their progress, conversations.
 
-Takes an index; adds routes to the web app. Whatever changes something asks for the header `X-Cite`, which another site's page cannot
-send.
+Takes the collections; adds routes to the web app, each for one `collection`. Whatever changes something asks for the header
+`X-Cite`, which another site's page cannot send.
 """
 
 import json
@@ -13,11 +13,12 @@ from typing import Annotated, Any
 from fastapi import Depends, FastAPI, Header, HTTPException, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from index import Index
+from index import Index, IndexProblem
 from index.load import place_at
 from index.sandbox import Sandbox, SandboxError
-from page.uploads import UploadError, Uploads, limit
-from rag.threads import ThreadError, Threads
+from page.desks import CollectionError, Desk, Desks
+from page.uploads import UploadError, limit
+from rag.threads import ThreadError
 
 LISTED = ("id", "title", "source", "language", "kind", "characters", "chunks", "added")
 GONE = HTTPException(404, "This document is no longer indexed.")
@@ -36,49 +37,83 @@ def own_page(x_cite: Annotated[str, Header()] = "") -> None:
         raise HTTPException(403, "Send the header X-Cite: 1")
 
 
-def add_documents(web: FastAPI, index: Index) -> None:
+def chosen(request: Request, collection: str = "") -> Desk:
+    """The desk of the collection that a request names."""
+    try:
+        return request.app.state.desks[collection]
+    except (CollectionError, IndexProblem) as error:
+        raise HTTPException(404, str(error)) from error
+
+
+At = Annotated[Desk, Depends(chosen)]
+
+
+def add_routes(web: FastAPI, desks: Desks) -> None:
+    """All of them."""
+    web.state.desks = desks
+    for add in (_collections, _documents, _uploads, _threads):
+        add(web)
+
+
+def _collections(web: FastAPI) -> None:
+    """List and make collections."""
+    desks: Desks = web.state.desks
+
+    @web.get("/collections")
+    def listed() -> list[str]:
+        return desks.names()
+
+    @web.post("/collections", dependencies=[Depends(own_page)])
+    def make(name: str) -> dict[str, str]:
+        try:
+            return {"collection": desks.make(name).name}
+        except (ValueError, IndexProblem) as error:
+            raise HTTPException(400, str(error)) from error
+
+
+def _documents(web: FastAPI) -> None:
     """List, text, pages and removal of documents."""
     sandbox = Sandbox()
 
     @web.get("/documents")
-    def documents() -> list[dict[str, Any]]:
-        return listing(index)
+    def documents(at: At) -> list[dict[str, Any]]:
+        return listing(at.rag.index)
 
     @web.get("/find")
-    def find(words: str) -> dict[str, Any]:
+    def find(words: str, at: At) -> dict[str, Any]:
         """Where a quote stands whose document was changed or removed."""
-        if not words.strip() or (place := index.catalogue.holding(words)) is None:
+        if not words.strip() or (place := at.rag.index.catalogue.holding(words)) is None:
             raise HTTPException(404, "This quote is no longer in the documents.")
         return {"doc": place[0], "start": place[1], "end": place[1] + len(words)}
 
     @web.get("/documents/{identity}")
-    def document(identity: str) -> dict[str, Any]:
-        if (found := index.catalogue.get(identity)) is None:
+    def document(identity: str, at: At) -> dict[str, Any]:
+        if (found := at.rag.index.catalogue.get(identity)) is None:
             raise GONE
         return {"id": found.id, "text": found.page_content, **found.metadata}
 
     @web.delete("/documents/{identity}", dependencies=[Depends(own_page)])
-    def remove(identity: str) -> dict[str, Any]:
-        if not index.remove(identity):
+    def remove(identity: str, at: At) -> dict[str, Any]:
+        if not at.rag.index.remove(identity):
             raise GONE
         return {"removed": identity}
 
-    def original(identity: str) -> bytes:
+    def original(index: Index, identity: str) -> bytes:
         if (raw := index.original(identity)) is None:
             raise HTTPException(404, "The file is no longer where it was indexed from.")
         return raw
 
     @web.get("/documents/{identity}/pages/{page}.png")
-    def picture(identity: str, page: int) -> Response:
+    def picture(identity: str, page: int, at: At) -> Response:
         try:
-            return Response(sandbox.picture(original(identity), page - 1), media_type="image/png")
+            return Response(sandbox.picture(original(at.rag.index, identity), page - 1), media_type="image/png")
         except SandboxError as error:
             raise HTTPException(404, f"The page {error}.") from error
 
     @web.get("/documents/{identity}/boxes")
-    def boxes(identity: str, start: int, end: int) -> dict[str, Any]:
+    def boxes(identity: str, start: int, end: int, at: At) -> dict[str, Any]:
         """The page on which a quote begins, and where its words stand there."""
-        if (found := index.catalogue.get(identity)) is None:
+        if (found := at.rag.index.catalogue.get(identity)) is None:
             raise GONE
         places = found.metadata["places"]
         place = place_at(places, start)
@@ -89,19 +124,19 @@ def add_documents(web: FastAPI, index: Index) -> None:
         try:
             return {
                 "page": number,
-                "boxes": sandbox.boxes(original(identity), number - 1, start - begins, end - begins),
+                "boxes": sandbox.boxes(original(at.rag.index, identity), number - 1, start - begins, end - begins),
             }
         except SandboxError as error:
             raise HTTPException(404, f"The page {error}.") from error
 
 
-def add_uploads(web: FastAPI, uploads: Uploads) -> None:
+def _uploads(web: FastAPI) -> None:
     """Bring a file, watch it, stop it."""
 
     @web.post("/uploads", dependencies=[Depends(own_page)])
-    async def upload(request: Request, name: str) -> dict[str, str]:
+    async def upload(request: Request, name: str, at: At) -> dict[str, str]:
         try:
-            bare, path = uploads.partial(name)
+            bare, path = at.uploads.partial(name)
             try:
                 size = await _written(request, path)
             except BaseException:
@@ -115,20 +150,20 @@ def add_uploads(web: FastAPI, uploads: Uploads) -> None:
                     else "is empty"
                 )
                 raise UploadError(f"{bare} {why}")
-            return uploads.add(bare, path).json()
+            return at.uploads.add(bare, path).json()
         except UploadError as error:
             raise HTTPException(400, str(error)) from error
 
     @web.get("/uploads")
-    def jobs() -> list[dict[str, str]]:
-        return [job.json() for job in uploads.jobs()]
+    def jobs(at: At) -> list[dict[str, str]]:
+        return [job.json() for job in at.uploads.jobs()]
 
     @web.delete("/uploads/{identity}", dependencies=[Depends(own_page)])
-    def cancel(identity: str) -> dict[str, bool]:
-        return {"cancelled": uploads.cancel(identity)}
+    def cancel(identity: str, at: At) -> dict[str, bool]:
+        return {"cancelled": at.uploads.cancel(identity)}
 
 
-def add_threads(web: FastAPI, threads: Threads) -> None:
+def _threads(web: FastAPI) -> None:
     """List, export, rename and delete conversations, and keep what people say of answers."""
 
     def changed(change: Callable[[], None]) -> dict[str, bool]:
@@ -139,31 +174,31 @@ def add_threads(web: FastAPI, threads: Threads) -> None:
         return {"ok": True}
 
     @web.get("/threads")
-    def listed() -> list[dict[str, Any]]:
-        return threads.listed()
+    def listed(at: At) -> list[dict[str, Any]]:
+        return at.threads.listed()
 
     @web.get("/threads/{thread}.md")
-    def markdown(thread: str) -> Response:
-        return Response(threads.markdown(thread), media_type="text/markdown; charset=utf-8", headers=_download("md"))
+    def markdown(thread: str, at: At) -> Response:
+        return Response(at.threads.markdown(thread), media_type="text/markdown; charset=utf-8", headers=_download("md"))
 
     @web.get("/threads/{thread}.json")
-    def whole(thread: str) -> Response:
-        turns = [asdict(turn) for turn in threads.turns(thread)]
+    def whole(thread: str, at: At) -> Response:
+        turns = [asdict(turn) for turn in at.threads.turns(thread)]
         return Response(
             json.dumps(turns, ensure_ascii=False, indent=1), media_type="application/json", headers=_download("json")
         )
 
     @web.put("/threads/{thread}", dependencies=[Depends(own_page)])
-    def rename(thread: str, title: str) -> dict[str, bool]:
-        return changed(lambda: threads.rename(thread, title))
+    def rename(thread: str, title: str, at: At) -> dict[str, bool]:
+        return changed(lambda: at.threads.rename(thread, title))
 
     @web.delete("/threads/{thread}", dependencies=[Depends(own_page)])
-    def remove(thread: str) -> dict[str, bool]:
-        return changed(lambda: threads.remove(thread))
+    def remove(thread: str, at: At) -> dict[str, bool]:
+        return changed(lambda: at.threads.remove(thread))
 
     @web.post("/threads/{thread}/{turn}", dependencies=[Depends(own_page)])
-    def judge(thread: str, turn: int, verdict: str, comment: str = "") -> dict[str, bool]:
-        return changed(lambda: threads.judge(thread, turn, verdict, comment))
+    def judge(thread: str, turn: int, verdict: str, at: At, comment: str = "") -> dict[str, bool]:
+        return changed(lambda: at.threads.judge(thread, turn, verdict, comment))
 
 
 def _download(suffix: str) -> dict[str, str]:

@@ -15,7 +15,7 @@ from index import Index, IndexBusy, IndexProblem, LoadError, Report, build, rebu
 from index.build import Progress
 from index.doctor import examine
 from index.embed import SentenceEncoder
-from index.library import FOLDER
+from index.library import FOLDER, collection_folder
 from index.load import SUFFIXES
 from index.weights import ModelError
 from rag.answer import LONGEST_QUESTION, K, QuestionError, Rag, checked
@@ -30,6 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status. What the user can mend is one line on standard error."""
     options = _parser().parse_args(arguments)
     try:
+        options.index = collection_folder(options.index, options.collection)
         return int(options.run(options) or 0)
     except (IndexProblem, ModelError, LoadError, QuestionError, ValueError, OSError) as error:
         print(f"cite: {' '.join(str(error).split())}", file=sys.stderr)
@@ -46,6 +47,9 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument("--index", type=Path, default=FOLDER, metavar="FOLDER", help="the index (default: %(default)s)")
+    shared.add_argument(
+        "--collection", default="", metavar="NAME", help="a separate set of documents beside that index"
+    )
     shared.add_argument("--embedder", metavar="NAME", help="a sentence-transformers model (default: the index's own)")
 
     def command(name: str, run: Any, text: str) -> argparse.ArgumentParser:
@@ -169,7 +173,10 @@ def _answers(options: argparse.Namespace, questions: Sequence[str]) -> Iterator[
         from gradio_client import Client  # seconds to import, and needed only while a server runs
 
         client = Client(busy.url, verbose=False)
-        yield from (client.predict(question, options.k, api_name="/ask") for question in questions)
+        yield from (
+            client.predict(question, options.k, collection=options.collection, api_name="/ask")
+            for question in questions
+        )
         return
     with index:
         rag = Rag(index, k=options.k)

@@ -236,3 +236,28 @@ def test_a_conversation_goes_on_and_is_reopened(visit: Visit, theme: tuple[int, 
     page.click("dialog button:has-text('Delete')")
     row.wait_for(state="detached")
     assert visit.abroad() == [] and visit.errors == []
+
+
+@pytest.mark.parametrize("visit", [(1280, 800, "")], indirect=True, ids=str)
+def test_a_new_collection_is_empty_and_apart(visit: Visit, tmp_path: Path) -> None:
+    page = visit.page
+    visit.open()
+    page.wait_for_function("document.querySelectorAll('#cite-collections option').length > 1")
+    page.select_option("#cite-collections", "+")
+    page.fill("dialog input", "zoo")
+    page.click("dialog button:has-text('Make')")
+    page.wait_for_function("location.search === '?collection=zoo'")
+    page.wait_for_function("document.querySelector('#cite-count')?.textContent.includes('none yet')")
+    visit.shot("1280-10-empty")
+    (tmp_path / "zoo.md").write_text("# The zoo\n\nThe oldest tortoise of the zoo is called Methuselah.")
+    page.set_input_files("#cite-files", tmp_path / "zoo.md")
+    page.wait_for_selector("text=zoo.md is indexed")
+    visit.ask("How is the oldest tortoise of the zoo called?")
+    assert "Methuselah" in page.locator(".cite-done").last.inner_text()
+    href = page.locator(".cite-done a.cite-ref").first.get_attribute("href")
+    assert "collection=zoo" in href
+    page.locator(".cite-done a.cite-ref").first.click()
+    page.wait_for_function("document.querySelector('#cite-mark')?.textContent.includes('Methuselah')")
+    visit.open(href)
+    page.wait_for_function("document.querySelector('#cite-mark')?.textContent.includes('Methuselah')")
+    assert visit.serious() == [] and visit.abroad() == [] and visit.errors == []

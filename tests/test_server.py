@@ -27,12 +27,26 @@ def client(served: tuple[str, Path]) -> Client:
 
 
 def test_endpoints_are_named(client: Client) -> None:
-    named = {"/ask", "/search", "/documents", "/chat", "/add", "/remove", "/health", "/threads", "/thread", "/feedback"}
+    named = {
+        "/ask",
+        "/search",
+        "/documents",
+        "/chat",
+        "/add",
+        "/remove",
+        "/health",
+        "/threads",
+        "/thread",
+        "/feedback",
+        "/collections",
+    }
     assert set(client.view_api(return_format="dict")["named_endpoints"]) == named
 
 
 def test_the_api_page_is_the_code_s() -> None:
-    assert (ROOT / "docs" / "api.md").read_text(encoding="utf-8") == markdown(), "make it anew: python -m page.api > docs/api.md"
+    assert (ROOT / "docs" / "api.md").read_text(encoding="utf-8") == markdown(), (
+        "make it anew: python -m page.api > docs/api.md"
+    )
 
 
 def test_ask_gives_the_answers_json(client: Client) -> None:
@@ -216,3 +230,36 @@ def test_a_conversation_is_kept_understood_judged_and_exported(served: tuple[str
     assert first["answer"]["citations"][0]["quote"] == line["quotes"][0]
     curl("-X", "DELETE", "-H", "X-Cite: 1", f"{url}/threads/talk")
     assert client.predict("talk", api_name="/thread") == []
+
+
+def test_two_collections_never_leak_into_each_other(served: tuple[str, Path], client: Client, tmp_path: Path) -> None:
+    for name, animal in (("birds", "penguin"), ("cats", "leopard")):
+        (tmp_path / f"{name}.txt").write_text(
+            f"The secret animal of the king is the {animal}. The king lives in a castle."
+        )
+        client.predict(handle_file(tmp_path / f"{name}.txt"), name, api_name="/add")
+    assert {"", "birds", "cats"} <= set(client.predict(api_name="/collections"))
+
+    def ask(number: int) -> bool:
+        name, animal = (("birds", "penguin"), ("cats", "leopard"))[number % 2]
+        found = Client(served[0], verbose=False).predict(
+            "Which is the secret animal of the king?", collection=name, api_name="/ask"
+        )
+        return all(animal in hit["text"] for hit in found["hits"]) and len(found["hits"]) == 1
+
+    with ThreadPoolExecutor(20) as pool:
+        assert all(pool.map(ask, range(20)))
+    assert not any("secret animal" in d["title"] for d in client.predict(api_name="/documents"))
+    client.predict("Which is the secret animal of the king?", "talk", "birds", api_name="/chat")
+    assert [row["id"] for row in client.predict("birds", api_name="/threads")] == ["talk"]
+    assert "talk" not in {row["id"] for row in client.predict("cats", api_name="/threads")}
+    for bad in ("nowhere", "../x"):
+        with pytest.raises(Exception, match="no collection"):
+            client.predict("Who?", collection=bad, api_name="/ask")
+    with pytest.raises(Exception, match="cannot name a collection"):
+        client.predict(handle_file(tmp_path / "birds.txt"), "../x", api_name="/add")
+    run = [sys.executable, "-m", "rag", "ask", "Which is the secret animal of the king?", "--collection", "birds"]
+    asked = subprocess.run(
+        run, cwd=served[1], env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True
+    )
+    assert "penguin" in asked.stdout, asked.stderr

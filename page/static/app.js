@@ -8,9 +8,15 @@
 
   const by = (id) => document.getElementById(id);
 
+  // An address within the collection that this page shows.
+  window.citeWithin = (address) => {
+    const name = new URL(location.href).searchParams.get("collection");
+    return name ? `${address}${address.includes("?") ? "&" : "?"}collection=${encodeURIComponent(name)}` : address;
+  };
+
   function fetched(id) {
     if (!texts.has(id)) {
-      texts.set(id, fetch(`/documents/${encodeURIComponent(id)}`).then((reply) => {
+      texts.set(id, fetch(citeWithin(`/documents/${encodeURIComponent(id)}`)).then((reply) => {
         if (!reply.ok) throw new Error("This document is no longer indexed.");
         return reply.json();
       }).catch((error) => { texts.delete(id); throw error; }));
@@ -58,7 +64,7 @@
     try {
       found = await fetched(place.doc);
     } catch (error) {
-      const again = place.words && !place.again && await fetch(`/find?${new URLSearchParams({ words: place.words })}`);
+      const again = place.words && !place.again && await fetch(citeWithin(`/find?${new URLSearchParams({ words: place.words })}`));
       if (again && again.ok) return show({ ...place, ...await again.json(), from: -1, to: -1, again: true }, focus);
       by("cite-title").textContent = "Source";
       by("cite-place").textContent = place.words ? "This quote is no longer in the documents." : error.message;
@@ -108,7 +114,7 @@
     const quoted = place.end > place.start;
     try {
       const start = quoted ? place.start : found.places[0][0];
-      const reply = await fetch(`/documents/${found.id}/boxes?start=${start}&end=${quoted ? place.end : start}`);
+      const reply = await fetch(citeWithin(`/documents/${found.id}/boxes?start=${start}&end=${quoted ? place.end : start}`));
       const where = await reply.json();
       if (!reply.ok) throw new Error(where.detail);
       if (shown === found.id) turn(found, where.page, where);
@@ -130,7 +136,7 @@
     head.append(go("‹ Previous", -1), element("span", "", `page ${page}`), go("Next ›", 1));
     const sheet = element("div", "cite-sheet", "");
     const picture = element("img", "", "");
-    picture.src = `/documents/${found.id}/pages/${page}.png`;
+    picture.src = citeWithin(`/documents/${found.id}/pages/${page}.png`);
     picture.alt = `Page ${page} of ${found.title}`;
     picture.addEventListener("load", () => { // the quote on its page is what is looked at
       const box = sheet.querySelector(".cite-box"), panel = by("cite-source");
@@ -164,7 +170,7 @@
   async function first() {
     const place = placed(location.href);
     if (place.doc) return show(place, false);
-    const listed = await (await fetch("/documents")).json();
+    const listed = await (await fetch(citeWithin("/documents"))).json();
     if (listed.length && !shown) await show({ doc: listed[0].id, start: -1, end: -1 }, false);
   }
 
@@ -183,6 +189,10 @@
     document.querySelectorAll("#cite-chat [data-testid=bot], #cite-chat [data-testid=user]").forEach((message) => {
       const name = message.dataset.testid === "bot" ? "Answer" : "Question";
       if (message.getAttribute("aria-label") !== name) message.setAttribute("aria-label", name);
+    });
+    document.querySelectorAll("#cite-chat .examples[role=list]").forEach((list) => { // its children are buttons, no list items
+      list.removeAttribute("role");
+      list.hidden = citeWithin("") !== ""; // they are about the first collection
     });
   }
 

@@ -7,8 +7,10 @@
   const off = new Set(); // ids of documents that questions leave out
   let listed = [], watching = null, started = false, noted = "";
 
-  // Ids of the ticked documents, or "" for all of them: what a question is limited to.
-  window.citeChosen = () => off.size ? listed.map((d) => d.id).filter((id) => !off.has(id)).join(" ") || "none" : "";
+  const collection = new URL(location.href).searchParams.get("collection") ?? "";
+  const within = (address) => window.citeWithin(address);
+  // What a question is limited to: the ids of the ticked documents, or null for all of them.
+  window.citeChosen = () => JSON.stringify({ collection, documents: off.size ? listed.map((d) => d.id).filter((id) => !off.has(id)) : null });
 
   function make(tag, attributes = {}, ...inside) {
     const made = document.createElement(tag);
@@ -20,7 +22,7 @@
   }
 
   async function call(address, options = {}) {
-    const reply = await fetch(address, { ...options, headers: { "X-Cite": "1" } });
+    const reply = await fetch(within(address), { ...options, headers: { "X-Cite": "1" } });
     const found = await reply.json().catch(() => ({}));
     if (!reply.ok) throw new Error(found.detail || `The server answered ${reply.status}.`);
     return found;
@@ -123,7 +125,7 @@
     const open = new URL(location.href).searchParams.get("thread");
     by("cite-conversations").replaceChildren(...kept.slice(0, MOST).map((thread) => {
       const address = `/threads/${encodeURIComponent(thread.id)}`;
-      const link = make("a", { class: "cite-open", href: `/?thread=${encodeURIComponent(thread.id)}` },
+      const link = make("a", { class: "cite-open", href: within(`/?thread=${encodeURIComponent(thread.id)}`) },
         make("bdi", {}, thread.title), make("small", {}, `${thread.turns} · ${thread.updated.slice(0, 10)}`));
       if (thread.id === open) link.setAttribute("aria-current", "page");
       return make("li", {}, link,
@@ -134,11 +136,11 @@
   function manage(thread, address) {
     const title = make("input", { type: "text", value: thread.title, maxlength: "80", "aria-label": "Title" });
     const dialog = ask("Conversation", [title,
-      make("p", {}, make("a", { href: `${address}.md` }, "Markdown"), " · ", make("a", { href: `${address}.json` }, "JSON"))],
+      make("p", {}, make("a", { href: within(`${address}.md`) }, "Markdown"), " · ", make("a", { href: within(`${address}.json`) }, "JSON"))],
       { Close: null,
         Rename: () => call(`${address}?title=${encodeURIComponent(title.value)}`, { method: "PUT" }).then(conversations),
         Delete: () => call(address, { method: "DELETE" }).then(() => {
-          if (new URL(location.href).searchParams.get("thread") === thread.id) location.href = "/"; else conversations();
+          if (new URL(location.href).searchParams.get("thread") === thread.id) location.href = within("/"); else conversations();
         }) });
     dialog.querySelector("input").select();
   }
@@ -187,7 +189,24 @@
     conversations();
   }
 
+  async function choosers() {
+    const names = await call("/collections"), box = by("cite-collections");
+    box.replaceChildren(...names.map((name) => make("option", { value: name }, name || "main")), make("option", { value: "+" }, "New…"));
+    box.value = collection;
+    box.addEventListener("change", () => {
+      const go = (name) => { location.href = name ? `/?collection=${encodeURIComponent(name)}` : "/"; };
+      if (box.value !== "+") return go(box.value);
+      box.value = collection;
+      const name = make("input", { type: "text", maxlength: "40", "aria-label": "Name", placeholder: "letters, digits, - and _" });
+      ask("New collection", [make("p", {}, "Its documents and conversations are apart from all others."), name],
+        { Close: null, Make: () => call(`/collections?name=${encodeURIComponent(name.value.trim())}`, { method: "POST" })
+          .then((made) => go(made.collection)) });
+    });
+    document.querySelector("#cite-threads .cite-button").href = within("/");
+  }
+
   function begin() {
+    choosers();
     conversations();
     by("cite-library").open = innerWidth > 900;
     by("cite-files").addEventListener("change", (event) => { bring([...event.target.files]); event.target.value = ""; });
