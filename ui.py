@@ -22,7 +22,7 @@ from page.desks import Desks
 GRACE = 3  # seconds that open connections are given when the server is stopped
 
 
-def serve(index: Index, host: str = "127.0.0.1", port: int = 7860) -> int:
+def serve(index: Index, host: str = "127.0.0.1", port: int = 7860, mcp: bool = False) -> int:
     """Serve until interrupted; port 0 takes a free one. Raises OSError when the port is taken, naming another."""
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -32,7 +32,7 @@ def serve(index: Index, host: str = "127.0.0.1", port: int = 7860) -> int:
         another = f"Choose another: cite chat --port {port + 1}"
         raise OSError(f"Port {port} on {host} cannot be used ({error.strerror}). {another}") from error
     desks = Desks(index)
-    server = uvicorn.Server(uvicorn.Config(app(desks), log_level="warning", timeout_graceful_shutdown=GRACE))
+    server = uvicorn.Server(uvicorn.Config(app(desks, mcp), log_level="warning", timeout_graceful_shutdown=GRACE))
     url = f"http://{host}:{listener.getsockname()[1]}"
     desks.serve_at(url)
     logging.getLogger("uvicorn.error").addFilter(lambda _: not server.should_exit)  # streams that end with the server are no news

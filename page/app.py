@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from page.blocks import blocks
 from page.desks import Desks
 from page.routes import add_routes
+from page.tools import lifespan
 from page.uploads import limit
 
 STATIC = Path(__file__).parent / "static"
@@ -52,9 +53,9 @@ class Headers:
         await self._app(scope, receive, sending)
 
 
-def app(desks: Desks) -> FastAPI:
-    """The page, its API and the documents' texts."""
-    web = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+def app(desks: Desks, mcp: bool = False) -> FastAPI:
+    """The page, its API and the documents' texts; with `mcp` also the tools at /mcp (ValueError where that extra is missing)."""
+    web = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan(desks) if mcp else None)
     web.add_middleware(Headers)
     web.mount("/cite", StaticFiles(directory=STATIC))
     add_routes(web, desks)

@@ -5,6 +5,7 @@ Takes the collections; adds endpoints to the Gradio blocks in hand. docs/api.md 
 
 import inspect
 import shutil
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,15 @@ class Page(gr.Blocks):  # type: ignore[misc]
 
 
 def add_endpoints(desks: Desks) -> None:
-    """Every endpoint; the last argument of each is the collection, the one that the server was started with where it is empty."""
+    """Every endpoint, by the name of its function."""
+    for function in functions(desks):
+        about = inspect.getdoc(function)
+        gr.api(function, api_name=function.__name__, api_description=about, concurrency_limit=AT_ONCE)
+    _add_adding(desks)
+
+
+def functions(desks: Desks) -> list[Callable[..., Any]]:
+    """What programs may ask; the last argument is the collection, the one that the server was started with where it is empty."""
 
     def ask(
         question: str, k: int = K, documents: list[str] | None = None, previous: str = "", collection: str = ""
@@ -99,10 +108,7 @@ def add_endpoints(desks: Desks) -> None:
         rag = desks[""].rag
         return {"ok": True, "documents": len(rag.index.catalogue.ids()), "model": rag.reader.name}
 
-    for function in (ask, search, chat, documents, remove, collections, threads, thread, feedback, health):
-        about = inspect.getdoc(function)
-        gr.api(function, api_name=function.__name__, api_description=about, concurrency_limit=AT_ONCE)
-    _add_adding(desks)
+    return [ask, search, chat, documents, remove, collections, threads, thread, feedback, health]
 
 
 def _add_adding(desks: Desks) -> None:

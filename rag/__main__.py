@@ -72,6 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     added = command("chat", _chat, "Serve the page and its API.")
     added.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     added.add_argument("--port", type=int, default=7860, help="port to listen on (default: %(default)s)")
+    added.add_argument("--mcp", action="store_true", help="serve the same as MCP tools, at /mcp")
     added = command(
         "feedback", _feedback, "Print the answers that people found right, as a question file for cite eval."
     )
@@ -191,7 +192,7 @@ def _chat(options: argparse.Namespace) -> int:
     from ui import serve  # gradio: 4 s to import
 
     with _open(options) as index:
-        return serve(index, options.host, options.port)
+        return serve(index, options.host, options.port, options.mcp)
 
 
 def _feedback(options: argparse.Namespace) -> int:

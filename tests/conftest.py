@@ -138,7 +138,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path
     run = [sys.executable, "-m", "rag"]
     subprocess.run([*run, "index", "seeds"], cwd=home, env=environment, check=True, capture_output=True)
     process = subprocess.Popen(
-        [*run, "chat", "--port", "0"], cwd=home, env=environment, stdout=subprocess.PIPE, text=True
+        [*run, "chat", "--mcp", "--port", "0"], cwd=home, env=environment, stdout=subprocess.PIPE, text=True
     )
     try:
         assert process.stdout

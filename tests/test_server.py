@@ -1,5 +1,6 @@
 """The real server with the bundled model, asked as programs ask it: gradio_client and curl."""
 
+import asyncio
 import json
 import os
 import re
@@ -263,3 +264,18 @@ def test_two_collections_never_leak_into_each_other(served: tuple[str, Path], cl
         run, cwd=served[1], env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True
     )
     assert "penguin" in asked.stdout, asked.stderr
+
+
+def test_a_real_mcp_client_asks(served: tuple[str, Path]) -> None:
+    from mcp import Client as McpClient
+
+    async def talk() -> tuple[set[str], Any, Any]:
+        async with McpClient(served[0] + "/mcp") as client:
+            names = {tool.name for tool in (await client.list_tools()).tools}
+            question = {"question": "Which country has a military base in Armenia?"}
+            return names, await client.call_tool("ask", question), await client.call_tool("ask", {"question": " "})
+
+    names, answered, refused = asyncio.run(talk())
+    assert {"ask", "search", "chat", "documents"} <= names and "remove" not in names
+    assert "Russie" in answered.content[0].text and not answered.is_error
+    assert refused.is_error and "empty" in refused.content[0].text
