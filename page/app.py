@@ -31,7 +31,7 @@ HEADERS = {
 VERSION = secrets.token_hex(4)  # of the static files: a restarted server is never shown with an old script
 HEAD = (
     f'<link rel="stylesheet" href="/cite/style.css?{VERSION}"><script src="/cite/app.js?{VERSION}" defer></script>'
-    f'<script src="/cite/library.js?{VERSION}" defer></script>'
+    f'<script src="/cite/library.js?{VERSION}" defer></script><script src="/cite/words.js?{VERSION}" defer></script>'
 )
 
 

@@ -261,3 +261,19 @@ def test_a_new_collection_is_empty_and_apart(visit: Visit, tmp_path: Path) -> No
     visit.open(href)
     page.wait_for_function("document.querySelector('#cite-mark')?.textContent.includes('Methuselah')")
     assert visit.serious() == [] and visit.abroad() == [] and visit.errors == []
+
+
+@pytest.mark.parametrize("visit", [(1280, 800, "")], indirect=True, ids=str)
+def test_the_interface_speaks_french_to_a_french_browser(visit: Visit) -> None:
+    page = visit.page.context.browser.new_context(locale="fr-FR").new_page()
+    page.goto(visit.url)
+    page.wait_for_selector("text=Interrogez vos documents")
+    page.fill("#cite-question textarea", "Who called for an immediate ceasefire?")
+    page.press("#cite-question textarea", "Enter")
+    page.wait_for_selector(".cite-done", timeout=60_000)
+    page.wait_for_selector("text=Pourquoi")
+    assert page.locator(".cite-judge").first.inner_text() == "Juste"
+    assert page.locator(".cite-question").first.inner_text() == "Who called for an immediate ceasefire?"
+    quote = page.locator(".cite-quote strong").first.inner_text()
+    assert quote in TEXT
+    page.screenshot(path=SHOTS / "1280-11-french.png")
