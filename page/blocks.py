@@ -47,6 +47,7 @@ def blocks(desks: Desks) -> gr.Blocks:
                     label="Chat", show_label=False, elem_id="cite-chat", latex_delimiters=[], layout="bubble",
                     examples=[{"text": example} for example in examples], feedback_options=None, buttons=["copy"], autoscroll=False,
                 )  # fmt: skip
+                gr.HTML('<div id="cite-suggestions" role="group" aria-label="Suggested questions"></div>')
                 box = gr.Textbox(
                     label="Your question", placeholder="Ask a question about the documents, in any language",
                     submit_btn="Ask", max_length=2000, autofocus=True, elem_id="cite-question",

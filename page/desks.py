@@ -4,13 +4,14 @@ Takes the index that the server was started with; gives a `Desk` for each collec
 lies in its own folder, so that no search can reach another's text.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import RLock
 
 from index import Index
 from index.library import collection_folder, collections
 from page.uploads import Uploads
 from rag import Rag
+from rag.suggest import suggestions
 from rag.threads import Threads
 
 
@@ -26,6 +27,17 @@ class Desk:
     rag: Rag
     uploads: Uploads
     threads: Threads
+    suggested: dict[tuple[str, str], list[str]] = field(default_factory=dict)  # by document and language
+
+    def suggestions(self, language: str, most: int = 4) -> list[str]:
+        """Questions to begin with, about the newest documents, half of them in the reader's language, half in the document's."""
+        index, found = self.rag.index, list[str]()
+        for entry in sorted(index.catalogue.entries(), key=lambda entry: entry.added, reverse=True)[:2]:
+            for spoken in dict.fromkeys((language, entry.language)):
+                if (entry.id, spoken) not in self.suggested and (document := index.catalogue.get(entry.id)):
+                    self.suggested[entry.id, spoken] = suggestions(self.rag, document, spoken, 2)
+                found += self.suggested.get((entry.id, spoken), [])
+        return list(dict.fromkeys(found))[:most]
 
 
 class Desks:

@@ -79,6 +79,11 @@ def _documents(web: FastAPI) -> None:
     def documents(at: At) -> list[dict[str, Any]]:
         return listing(at.rag.index)
 
+    @web.get("/suggestions")
+    def suggestions(at: At, language: str = "en") -> list[str]:
+        """Questions to begin with."""
+        return at.suggestions(language[:2].lower())
+
     @web.get("/find")
     def find(words: str, at: At) -> dict[str, Any]:
         """Where a quote stands whose document was changed or removed."""

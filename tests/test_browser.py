@@ -252,11 +252,20 @@ def test_a_new_collection_is_empty_and_apart(visit: Visit, tmp_path: Path) -> No
     (tmp_path / "zoo.md").write_text("# The zoo\n\nThe oldest tortoise of the zoo is called Methuselah.")
     page.set_input_files("#cite-files", tmp_path / "zoo.md")
     page.wait_for_selector("text=zoo.md is indexed")
+    (tmp_path / "keeper.txt").write_text(
+        "The zoo of Vilnius has a keeper. In the year 1954 the keeper Agnieszka Montrose bought the first giraffe of the zoo. "
+        "The mayor thanked Agnieszka Montrose, who is a doctor from Ghent, for her work."
+    )
+    page.set_input_files("#cite-files", tmp_path / "keeper.txt")
+    page.wait_for_selector("#cite-suggestions button", timeout=60_000)
+    visit.shot("1280-11-suggested")
+    page.locator("#cite-suggestions button").first.click()
+    page.wait_for_selector(".cite-done a.cite-ref", timeout=60_000)
     visit.ask("How is the oldest tortoise of the zoo called?")
     assert "Methuselah" in page.locator(".cite-done").last.inner_text()
-    href = page.locator(".cite-done a.cite-ref").first.get_attribute("href")
+    href = page.locator(".cite-done").last.locator("a.cite-ref").first.get_attribute("href")
     assert "collection=zoo" in href
-    page.locator(".cite-done a.cite-ref").first.click()
+    page.locator(".cite-done").last.locator("a.cite-ref").first.click()
     page.wait_for_function("document.querySelector('#cite-mark')?.textContent.includes('Methuselah')")
     visit.open(href)
     page.wait_for_function("document.querySelector('#cite-mark')?.textContent.includes('Methuselah')")

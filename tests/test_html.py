@@ -34,7 +34,14 @@ def test_whatever_a_document_holds_is_escaped() -> None:
 def test_a_reference_links_to_its_place() -> None:
     made = citation("Les drones turcs sont imparables.", "turcs")
     asked = parse_qs(urlparse(html.link(made)).query)
-    assert asked == {"doc": ["d" * 64], "start": ["10"], "end": ["43"], "from": ["21"], "to": ["26"], "words": [made.quote]}
+    assert asked == {
+        "doc": ["d" * 64],
+        "start": ["10"],
+        "end": ["43"],
+        "from": ["21"],
+        "to": ["26"],
+        "words": [made.quote],
+    }
     assert html.answer(answered(made)).count('class="cite-ref"') == 2
 
 

@@ -62,6 +62,7 @@
     for (const id of [...off]) if (!listed.some((d) => d.id === id)) off.delete(id);
     if (!listed.length) by("cite-library").open = true;
     draw();
+    setTimeout(suggest, 400);
   }
 
   function confirmRemoval(item) {
@@ -180,6 +181,7 @@
     const last = [...document.querySelectorAll(".cite-judge")].pop();
     if (!last || noted === last.href) return;
     noted = last.href;
+    by("cite-suggestions").replaceChildren();
     const here = new URL(location.href), thread = new URL(last.href).searchParams.get("thread");
     if (here.searchParams.get("thread") !== thread) {
       here.searchParams.set("thread", thread);
@@ -187,6 +189,21 @@
       history.replaceState(null, "", here);
     }
     conversations();
+  }
+
+  // Questions to begin with, about the newest documents, while nothing was asked yet.
+  async function suggest() {
+    const box = by("cite-suggestions");
+    if (!listed.length || document.querySelector("#cite-chat .cite-question, #cite-chat .examples:not([hidden])")) return box.replaceChildren();
+    const found = await call(`/suggestions?language=${navigator.language.slice(0, 2)}`);
+    if (document.querySelector("#cite-chat .cite-question")) return;
+    box.replaceChildren(...found.map((question) => make("button", { dir: "auto", onclick: () => {
+      const area = document.querySelector("#cite-question textarea");
+      area.value = question;
+      area.dispatchEvent(new Event("input", { bubbles: true }));
+      box.replaceChildren();
+      setTimeout(() => document.querySelector("#cite-question button.submit-button").click(), 50);
+    } }, question)));
   }
 
   async function choosers() {
