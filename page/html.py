@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 from rag.threads import VERDICTS, Turn
 from rag.types import Answer, Citation, Reading, by_answer
 
+FOLDED, AROUND = 500, 150  # characters: a longer quote is folded, and shows so much on either side of the answer
 LINKED = 200  # characters of the quote that a link carries, by which it is found again in a changed document
 
 WELCOME = "<p>Ask your documents in any language. Every answer quotes its source.</p>"
@@ -62,14 +63,20 @@ def reference(citation: Citation, label: str, collection: str = "") -> str:
 
 def answer(found: Answer, whole: bool = True, collection: str = "", thread: str = "", turn: Turn | None = None) -> str:
     """The answer: its short form with references and each quotation; when it is `whole`, also the reasons and a question back."""
-    quotations = [_quotation(citation, collection) for citation in found.citations]
-    parts = [_short(found.citations, collection) if found.answered else _refused(found), *quotations]
+
+    def quotation(citation: Citation) -> str:
+        return _quotation(citation, collection, found.language)
+
+    parts = [
+        _short(found.citations, collection) if found.answered else _refused(found),
+        *map(quotation, found.citations),
+    ]
     if found.asked and found.asked != found.question:
         parts.insert(0, f'<p class="cite-asked" dir="auto">Read as: {text(found.asked)}</p>')
     if found.nearest:
-        parts.append(
-            '<p class="cite-label">The nearest passage, for you to judge:</p>' + _quotation(found.nearest, collection)
-        )
+        parts.append('<p class="cite-label">The nearest passage, for you to judge:</p>' + quotation(found.nearest))
+        by = f"It answers by {found.nearest.score:.1%}; an answer is given from {found.threshold:.1%} on."
+        parts.append(f'<p class="cite-label">{by} Other words, or a document that says it, would change that.</p>')
     if whole:
         parts.append(_why(found))
     if turn:
@@ -102,14 +109,19 @@ def _short(citations: Sequence[Citation], collection: str) -> str:
     return f'<p class="cite-short">{"; ".join(lines)}</p>'
 
 
-def _quotation(citation: Citation, collection: str) -> str:
+def _quotation(citation: Citation, collection: str, asked_in: str) -> str:
     start, end = citation.answer_start - citation.start, citation.answer_end - citation.start
     before, inside, after = citation.quote[:start], citation.quote[start:end], citation.quote[end:]
     label = f"[{citation.number}]" if citation.number else "[→]"
-    origin = text(" · ".join(filter(None, (citation.title, citation.place))))
+    languages = f"{asked_in} → {citation.language}" if asked_in != citation.language else ""
+    origin = text(" · ".join(filter(None, (citation.title, citation.place, languages))))
+    whole = f"{text(before)}<strong>{text(inside)}</strong>{text(after)}"
+    if len(citation.quote) > FOLDED:
+        near = f"…{text(before[-AROUND:])}<strong>{text(inside[:FOLDED])}</strong>{text(after[:AROUND])}…"
+        whole = f"<details><summary>{near}</summary>{whole}</details>"
     return (
-        f'<blockquote class="cite-quote" dir="auto" lang="{text(citation.language)}">{text(before)}<strong>{text(inside)}</strong>'
-        f"{text(after)} {reference(citation, label, collection)}<cite>{origin}</cite></blockquote>"
+        f'<blockquote class="cite-quote" dir="auto" lang="{text(citation.language)}">{whole}'
+        f" {reference(citation, label, collection)}<cite>{origin}</cite></blockquote>"
     )
 
 

@@ -111,7 +111,7 @@ class Rag(Runnable[str, Answer]):
         return Answer(
             question, bool(citations), compose(citations) if citations else refusal(language), language,
             round(right if citations else 1 - right, 4), self.reader.name, tuple(citations), nearest, tuple(readings),
-            dropped, clock.laps, asked,
+            dropped, clock.laps, asked, self.threshold,
         )  # fmt: skip
 
     def _read(

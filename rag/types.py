@@ -82,6 +82,7 @@ class Answer:
     `answered` false means: no citation, `text` is the refusal in the question's language, and `nearest` is the closest passage
     for the reader to judge. `confidence` (0..1) is the probability that the answer is right. `dropped` counts citations
     that did not hold. `asked` is what was read: the question, or a follow-up together with the question before it.
+    A passage whose relevance is below `threshold` is no answer.
     """
 
     question: str
@@ -96,6 +97,7 @@ class Answer:
     dropped: int = 0
     timings_ms: dict[str, float] = field(default_factory=dict)
     asked: str = ""
+    threshold: float = 0.0
 
     def json(self) -> dict[str, Any]:
         """The answer as JSON types; `readings` become `hits`."""
@@ -108,6 +110,7 @@ class Answer:
             "nearest": asdict(self.nearest) if self.nearest else None,
             "hits": [hit_json(reading.hit, reading) for reading in self.readings],
             "dropped": self.dropped,
+            "threshold": self.threshold,
             "timings_ms": self.timings_ms,
         }
 
@@ -126,7 +129,14 @@ def answer_from(kept: dict[str, Any]) -> Answer:
     }
     citations = tuple(Citation(**citation) for citation in kept["citations"])
     nearest = Citation(**kept["nearest"]) if kept["nearest"] else None
-    return Answer(**given, citations=citations, nearest=nearest, readings=tuple(readings), asked=kept.get("asked", ""))
+    return Answer(
+        **given,
+        citations=citations,
+        nearest=nearest,
+        readings=tuple(readings),
+        asked=kept["asked"],
+        threshold=kept["threshold"],
+    )
 
 
 def hit_json(hit: Hit, reading: Reading | None = None) -> dict[str, Any]:

@@ -90,7 +90,8 @@ def test_an_empty_index_refuses(tmp_path) -> None:  # type: ignore[no-untyped-de
 def test_json_has_every_field(rag: Rag) -> None:
     found = rag.invoke("Who walked first on the Moon?").json()
     assert set(found) == {
-        "question", "asked", "answered", "text", "language", "confidence", "model", "citations", "nearest", "hits", "dropped", "timings_ms",
+        "question", "asked", "answered", "text", "language", "confidence", "model", "citations", "nearest", "hits",
+        "dropped", "threshold", "timings_ms",
     }  # fmt: skip
     assert {"number", "document", "title", "source", "start", "end", "quote", "answer", "language", "score"} <= set(
         found["citations"][0]

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import parse_qs, urlparse
 
@@ -77,3 +78,18 @@ def _strings(value: object) -> list[str]:
 
 def _tags(made: str) -> int:
     return made.replace("<br>", "").count("<")
+
+
+def test_a_long_quote_is_folded_around_its_answer_and_languages_are_labelled() -> None:
+    quote = "before " * 200 + "Ankara" + " after" * 200
+    made = citation(quote, "Ankara")
+    shown = html.answer(answered(made))
+    assert "<details><summary>…" in shown and shown.count("<strong>Ankara</strong>") == 2
+    assert "en → fr" in html.answer(replace(answered(made), language="en")) and "→" not in html.answer(
+        replace(answered(made), language="fr")
+    )
+
+
+def test_a_refusal_says_what_was_missing(rag: Rag) -> None:
+    shown = html.answer(rag.invoke("zebra unicorn dragon?"))
+    assert "an answer is given from 50.0% on" in shown

@@ -21,6 +21,8 @@
   };
   const PATTERNS = [
     [/^Documents \((\d+) of (\d+)\)$/, "Documents ($1 sur $2)"], [/^Read as: /, "Lu comme : "], [/^Confidence (\d+%)/, "Confiance $1"],
+    [/^It answers by (.*); an answer is given from (.*) on. Other words, or a document that says it, would change that.$/,
+      "Il répond à $1 ; une réponse est donnée à partir de $2. D’autres mots, ou un document qui le dit, y changeraient quelque chose."],
     [/^(.*) is indexed already, under another name$/, "$1 est déjà dans l’index, sous un autre nom"], [/^(.*) is indexed already$/, "$1 est déjà dans l’index"],
     [/^(.*) is indexed$/, "$1 est dans l’index"], [/^(.*) replaces its earlier version$/, "$1 remplace sa version précédente"],
     [/^(.*) was not indexed$/, "$1 n’a pas été ajouté"], [/^(.*): waiting…$/, "$1 : en attente…"], [/^(.*): sending…$/, "$1 : envoi…"],
