@@ -5,6 +5,7 @@ memory and may write no file, so a parser that loops, crashes or swells costs on
 """
 
 import json
+import os
 import re
 import resource
 import sys
@@ -64,7 +65,8 @@ def parse(raw: bytes, suffix: str, watch: Watch = lambda done, of: None) -> Pars
         raise ParseError(
             f"cannot be read as {suffix[1:].upper()} ({one_line(reason)[:160]}). It is damaged or of another type"
         ) from error
-    found.parts = [CONTROL.sub(" ", found.text)]
+    found.parts, found.title = [CONTROL.sub(" ", found.text)], CONTROL.sub(" ", found.title)
+    found.places = [(at, CONTROL.sub(" ", place)) for at, place in found.places]
     return found
 
 
@@ -85,7 +87,8 @@ def main() -> None:
     """Serve the parent: a JSON line and so many bytes in, JSON lines out, the last with the text or the error."""
     for limit, value in ((resource.RLIMIT_AS, MEMORY), (resource.RLIMIT_FSIZE, 0), (resource.RLIMIT_CORE, 0)):
         resource.setrlimit(limit, (value, value))
-    source, out = sys.stdin.buffer, sys.stdout
+    source, out = sys.stdin.buffer, os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what a library prints is no part of the reply
 
     def say(**message: Any) -> None:
         out.write(json.dumps(message) + "\n")

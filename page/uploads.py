@@ -6,6 +6,7 @@ tabs at once is indexed once.
 
 import re
 import secrets
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -122,7 +123,10 @@ class Uploads:
         build(self._index, [self.folder])
 
     def _work(self) -> None:
-        self._settle()
+        try:
+            self._settle()
+        except (LoadError, OSError) as error:
+            print(f"cite: {error}", file=sys.stderr)
         while True:
             job = self._queue.get()
             try:

@@ -11,7 +11,7 @@ from index import Index, build
 from index import parse as parsers
 from index.load import LoadError, Source, load, place_at, read
 from index.pages import boxes, open_pdf, page_text, picture
-from index.sandbox import Sandbox, SandboxError
+from index.sandbox import START, Sandbox, SandboxError
 from index.split import split
 
 
@@ -146,3 +146,11 @@ def test_a_large_file_is_named_with_its_limit(tmp_path: Path, monkeypatch: pytes
     (tmp_path / "big.txt").write_bytes(b"x" * (2**20 + 1))
     with pytest.raises(LoadError, match=r"big\.txt is larger than 1 MB.*CITE_MAX_MB"):
         read(Source(tmp_path / "big.txt"))
+
+
+def test_what_a_library_prints_is_no_part_of_the_reply(monkeypatch: pytest.MonkeyPatch) -> None:
+    noisy = "import sys; sys.path[:0] = []; print('noise', flush=True)"
+    monkeypatch.setattr("index.sandbox.START", START.replace("main()", f"import index.parse as p; p.PARSERS['.csv'] = "
+                        f"lambda raw, watch, old=p.PARSERS['.csv']: (exec({noisy!r}), old(raw, watch))[1]; main()"))  # fmt: skip
+    with Sandbox() as sandbox:
+        assert "Sourdough" in sandbox.parse(EVERY["f.csv"], ".csv").text
