@@ -41,7 +41,9 @@ class Index:
         self.folder = folder
         self.building = RLock()  # held by whoever changes the index
         if not create and not any((place / FILE).exists() for place in (folder, successor(folder))):
-            raise IndexProblem(f"There is no index in {folder}. Build it: cite index seeds")
+            name = folder.name.partition("@")[2]
+            which = f" --collection {name}" if name else ""
+            raise IndexProblem(f"There is no index in {folder}. Build it: cite index seeds{which}")
         folder.parent.mkdir(parents=True, exist_ok=True)
         self._ownership = Ownership(folder, command)
         try:
