@@ -13,6 +13,7 @@ from langchain_core.documents import Document
 from langchain_core.runnables import Runnable, RunnableConfig
 
 from index.language import detect
+from index.lexical import names
 from index.library import Index
 from rag.cite import Citer
 from rag.messages import refusal
@@ -25,7 +26,8 @@ SEVERAL = 0.2  # of the best reading's relevance: another source this sure is sh
 MOST = 3  # different answers shown
 MOST_CITATIONS = 4
 K = 8  # passages read
-SURE = 0.5  # the confidence above which a question is taken to stand alone
+SURE = 0.5  # the confidence above which a question is taken to stand alone, as is one with a name or a number
+AGREED = 0.5  # of its own best relevance that a follow-up has in the passage which the question before leads to
 CARRIED = 300  # characters of the question before, at most, that a follow-up is read with
 
 
@@ -88,22 +90,23 @@ class Rag(Runnable[str, Answer]):
         language = detect(question)
         clock.lap("language")
         readings = self._read(question, k, language, documents, clock)
-        unsure = not readings or self.reader.confidence(readings[0].relevance) < SURE
+        again: dict[str, Reading] = {}
         if (
-            previous.strip() and unsure
-        ):  # perhaps a follow-up: read with the question before, where a passage answers that better
+            previous.strip()
+            and readings
+            and self.reader.confidence(readings[0].relevance) < SURE
+            and not names(question)
+        ):
             both = f"{checked(previous[-CARRIED:])} {question}"
             others = self._read(both, k, language, documents, clock)
-            if others and (not readings or others[0].relevance > readings[0].relevance):
-                asked, readings = both, others
-        chosen = select(readings, self.threshold)
-        if asked != question:  # which passage: both questions say; which of its words: the new one alone
-            again = self.reader.read(question, [reading.hit for reading, _ in chosen])
-            chosen = [
-                (reading, new.spans[0] if new.spans else span)
-                for (reading, span), new in zip(chosen, again, strict=True)
-            ]
+            again = self._follows(question, readings, others)
             clock.lap("read")
+            if again:
+                asked, readings = both, others
+        chosen = [
+            (reading, self._within(reading, span, again.get(str(reading.hit.chunk.id))))
+            for reading, span in select(readings, self.threshold)
+        ]
         citations, dropped = self._resolve(chosen)
         nearest = None if citations else self._nearest(readings)
         clock.lap("cite")
@@ -122,6 +125,26 @@ class Rag(Runnable[str, Answer]):
         readings = sorted(self.reader.read(question, hits), key=lambda reading: -reading.relevance)
         clock.lap("read")
         return readings
+
+    def _follows(self, question: str, alone: list[Reading], both: list[Reading]) -> dict[str, Reading]:
+        """Where a question follows on the one before, what it alone reads in the passages that both together lead to.
+
+        It does when both find a surer passage, and the question alone finds there at least about as much as in its own best one.
+        """
+        if both[0].relevance <= alone[0].relevance:
+            return {}
+        *there, own = self.reader.read(question, [*(reading.hit for reading in both), alone[0].hit])
+        return {str(r.hit.chunk.id): r for r in there} if there[0].relevance >= AGREED * own.relevance else {}
+
+    def _within(self, reading: Reading, span: Span, again: Reading | None) -> Span:
+        """The best new span in the sentence that holds the old one, or the old one."""
+        quote = self._citer.cite(0, reading.hit, span, 0.0) if again else None
+        inside = (
+            (new for new in again.spans if quote.start <= new.start and new.end <= quote.end)
+            if again and quote
+            else iter(())
+        )
+        return next(inside, span)
 
     def _resolve(self, chosen: Sequence[tuple[Reading, Span]]) -> tuple[list[Citation], int]:
         """Citations numbered from 1, and how many spans did not hold; of several in the same sentence the first stays."""
