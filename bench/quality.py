@@ -226,7 +226,7 @@ def _page(rows: dict[str, tuple[str, str]], sample: int) -> str:
         f"# How good it is\n\nMade by `python -m bench.quality --data DATA --sample {sample}` on {os.cpu_count()} cores; "
         "no weight or threshold saw XQuAD or XQuAD-R (the sentence splitter was chosen on the sentence breaks of XQuAD-R).\n\n"
         f"| what | measured | published neighbours |\n|---|---|---|\n{table}\n"
-    )
+    )  # what stands below the table is written by hand and goes when the page is made anew
 
 
 if __name__ == "__main__":
