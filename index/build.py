@@ -21,9 +21,8 @@ from index.split import split
 
 PART = 512  # chunks embedded together
 
-Progress = Callable[
-    [str, int, int], None
-]  # what is being done, how many files are done, of how many; may raise to stop
+# What is being done, how many files are done, of how many; may raise to stop.
+Progress = Callable[[str, int, int], None]
 
 
 @dataclass(slots=True)
@@ -65,17 +64,10 @@ def build(index: Index, paths: Iterable[Path], progress: Progress = silent) -> R
     with index.building, Sandbox() as sandbox:
         run = _Run(index, sandbox, progress)
         files = find(path for path in roots if path.exists() or str(path.resolve()) not in run.by_place)
-        index.catalogue.record(building="yes")
-        try:
+        with index.change() as run.touched:
             run.files(files)
             run.forget_gone([str(path.resolve()) for path in roots])
-        except BaseException:
-            index.recover()
-            raise
-        progress("indexing words", len(files), len(files))
-        for language in run.touched:
-            index.lexical.write(language, index.store.texts(language))
-        index.catalogue.record(building="")
+            progress("indexing words", len(files), len(files))
     return run.report
 
 

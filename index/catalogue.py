@@ -5,15 +5,13 @@ and whatever vectors say about others is dropped. Owns sqlite3.
 """
 
 import json
-import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from threading import RLock
 
 from langchain_core.documents import Document
+
+from index.database import Database
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS settings (key TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -47,28 +45,16 @@ class Entry:
     kind: str
 
 
-class Catalogue:
+class Catalogue(Database):
     """The documents of one index; safe to share between threads."""
 
     def __init__(self, path: Path) -> None:
-        self._lock = RLock()
-        self._database = sqlite3.connect(path, check_same_thread=False)
+        super().__init__(path, SCHEMA)
         with self._write() as database:
-            database.executescript(SCHEMA)
             there = {row[1] for row in database.execute("PRAGMA table_info(documents)")}
             for name, kind in ADDED.items():  # columns that an index of an earlier version lacks
                 if name not in there:
                     database.execute(f"ALTER TABLE documents ADD COLUMN {name} {kind}")
-
-    @contextmanager
-    def _write(self) -> Iterator[sqlite3.Connection]:
-        with self._lock, self._database:
-            yield self._database
-
-    def close(self) -> None:
-        """Close the file."""
-        with self._lock:
-            self._database.close()
 
     def settings(self) -> dict[str, str]:
         """What the index records about itself."""

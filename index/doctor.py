@@ -81,22 +81,18 @@ def _look(index: Index) -> Findings:
 
 def _mend(index: Index, found: Findings) -> list[str]:
     done: list[str] = []
-    index.catalogue.record(building="yes")
-    languages = set(found.languages)
-    for identity in found.strays:
-        languages |= index.store.languages(identity)
-        index.store.remove(identity)
-        done.append(f"dropped the chunks of {identity}")
-    for identity in found.broken - found.strays:
-        if (document := index.catalogue.get(identity)) is not None:
-            languages |= index.store.languages(identity)
+    with index.change() as touched:
+        touched.update(found.languages)
+        for identity in found.strays:
+            touched.update(index.store.languages(identity))
             index.store.remove(identity)
-            chunks = list(split(document, index.encoder.token_spans))
-            languages |= index.put(chunks)
-            index.catalogue.count(identity, len(chunks))
-            done.append(f"embedded {document.metadata['source']} again")
-    for language in sorted(languages):
-        index.lexical.write(language, index.store.texts(language))
-        done.append(f"made the word index of {language!r} again")
-    index.catalogue.record(building="")
-    return done
+            done.append(f"dropped the chunks of {identity}")
+        for identity in found.broken - found.strays:
+            if (document := index.catalogue.get(identity)) is not None:
+                touched.update(index.store.languages(identity))
+                index.store.remove(identity)
+                chunks = list(split(document, index.encoder.token_spans))
+                touched.update(index.put(chunks))
+                index.catalogue.count(identity, len(chunks))
+                done.append(f"embedded {document.metadata['source']} again")
+    return [*done, *(f"made the word index of {language!r} again" for language in sorted(touched))]

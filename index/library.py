@@ -5,6 +5,8 @@ Takes a folder; gives an `Index` that `build` fills and `rag` searches.
 
 import re
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from threading import RLock
 from types import TracebackType
@@ -97,6 +99,24 @@ class Index:
             self.lexical.write(language, self.store.texts(language))
         self.catalogue.record(building="")
 
+    @contextmanager
+    def change(self) -> Iterator[set[str]]:
+        """One change of what is indexed: put the languages that it touches into the set, and their BM25 is made anew at its end.
+
+        Killed, the next start recovers what was whole; an exception does so at once.
+        """
+        with self.building:
+            self.catalogue.record(building="yes")
+            touched: set[str] = set()
+            try:
+                yield touched
+            except BaseException:
+                self.recover()
+                raise
+            for language in sorted(touched):
+                self.lexical.write(language, self.store.texts(language))
+            self.catalogue.record(building="")
+
     def put(self, chunks: list[Document]) -> set[str]:
         """Embed chunks and store them; returns their languages, whose BM25 is now behind."""
         languages = [chunk.metadata["language"] for chunk in chunks]
@@ -129,10 +149,8 @@ class Index:
         with self.building:
             if not self.catalogue.has(identity):
                 return False
-            self.catalogue.record(building="yes")
-            for language in self.forget(identity):
-                self.lexical.write(language, self.store.texts(language))
-            self.catalogue.record(building="")
+            with self.change() as touched:
+                touched.update(self.forget(identity))
         return True
 
     def close(self) -> None:

@@ -100,7 +100,7 @@ def members(path: Path) -> list[Source]:
             f"{path} cannot be opened as a zip ({error}). Pack it anew, or unpack it and index the folder"
         ) from error
     listed = [info for info in listed if not info.is_dir() and not _hidden(Path(info.filename))]
-    if len(listed) > MOST_MEMBERS or sum(info.file_size for info in listed) > LARGEST_MB * 2**20:
+    if len(listed) > MOST_MEMBERS or sum(info.file_size for info in listed) > largest():
         limits = f"{MOST_MEMBERS:,} files or {LARGEST_MB} MB (CITE_MAX_MB)"
         raise LoadError(f"{path} unpacks to more than {limits}. Unpack it and index the folder")
     if not listed:
@@ -108,24 +108,31 @@ def members(path: Path) -> list[Source]:
     return [Source(path, info.filename) for info in listed]
 
 
+def largest() -> int:
+    """The most bytes of one file."""
+    return LARGEST_MB * 2**20
+
+
+def too_large(name: str) -> str:
+    """What is told of a file that has more."""
+    return f"{name} is larger than {LARGEST_MB} MB. Cut it up, or raise the limit: CITE_MAX_MB=1000"
+
+
 def read(source: Source) -> bytes:
     """The file's bytes; raises LoadError when they cannot be read or are too many."""
-    limit = LARGEST_MB * 2**20
     try:
         if source.member:
             with zipfile.ZipFile(source.path) as archive, archive.open(source.member) as file:
-                raw = file.read(limit + 1)
+                raw = file.read(largest() + 1)
         else:
             with source.path.open("rb") as file:
-                raw = file.read(limit + 1)
+                raw = file.read(largest() + 1)
     except OSError as error:
         raise LoadError(f"{source.name} cannot be read ({error.strerror}). Check its permissions") from error
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, KeyError) as error:
         raise LoadError(f"{source.name} cannot be unpacked ({error}). Unpack the zip and index the folder") from error
-    if len(raw) > limit:
-        raise LoadError(
-            f"{source.name} is larger than {LARGEST_MB} MB. Cut it up, or raise the limit: CITE_MAX_MB=1000"
-        )
+    if len(raw) > largest():
+        raise LoadError(too_large(source.name))
     return raw
 
 

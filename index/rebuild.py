@@ -5,6 +5,7 @@ Killed, it goes on where it was. No file is read again: the catalogue holds ever
 """
 
 import shutil
+from itertools import islice
 from pathlib import Path
 
 from index import similar
@@ -51,28 +52,21 @@ def copy(old: Catalogue, index: Index, progress: Progress = silent) -> Report:
     """Index every text of `old` that `index` lacks, and forget what `old` lacks."""
     report, there = Report(), index.catalogue.ids()
     entries, sketches = old.entries(), old.sketches()
-    touched: set[str] = set()
-    index.catalogue.record(building="yes")
-    for number, entry in enumerate(entries):
-        document = old.get(entry.id)
-        if entry.id in there or document is None:
-            continue
-        progress(f"embedding {entry.source}", number, len(entries))
-        count, part = 0, []
-        for chunk in split(document, index.encoder.token_spans):
-            part.append(chunk)
-            if len(part) == PART:
-                touched |= index.put(part)
-                count, part = count + len(part), []
-        touched |= index.put(part)
-        sketch = sketches[entry.id] or similar.sketch(document.page_content)
-        index.catalogue.put(document, entry.path, count + len(part), sketch)
-        report.added.append(entry.source)
-    for gone in there - {entry.id for entry in entries}:
-        touched |= index.forget(gone)
-    for language in touched:
-        index.lexical.write(language, index.store.texts(language))
-    index.catalogue.record(building="")
+    with index.change() as touched:
+        for number, entry in enumerate(entries):
+            document = old.get(entry.id)
+            if entry.id in there or document is None:
+                continue
+            progress(f"embedding {entry.source}", number, len(entries))
+            chunks, count = split(document, index.encoder.token_spans), 0
+            while part := list(islice(chunks, PART)):
+                touched.update(index.put(part))
+                count += len(part)
+            sketch = sketches[entry.id] or similar.sketch(document.page_content)
+            index.catalogue.put(document, entry.path, count, sketch)
+            report.added.append(entry.source)
+        for gone in there - {entry.id for entry in entries}:
+            touched.update(index.forget(gone))
     return report
 
 

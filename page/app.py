@@ -11,11 +11,11 @@ from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from index.load import largest
 from page.blocks import blocks
 from page.desks import Desks
 from page.routes import add_routes
 from page.tools import lifespan
-from page.uploads import limit
 
 STATIC = Path(__file__).parent / "static"
 POLICY = (
@@ -62,5 +62,5 @@ def app(desks: Desks, mcp: bool = False) -> FastAPI:
     theme = gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
     return gr.mount_gradio_app(
         web, blocks(desks), path="/", theme=theme, head=HEAD, footer_links=[], run_history=False,
-        enable_monitoring=False, show_error=False, ssr_mode=False, max_file_size=limit(),
+        enable_monitoring=False, show_error=False, ssr_mode=False, max_file_size=largest(),
     )  # fmt: skip

@@ -14,10 +14,10 @@ from fastapi import Depends, FastAPI, Header, HTTPException, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from index import Index, IndexProblem
-from index.load import place_at
+from index.load import largest, place_at, too_large
 from index.sandbox import Sandbox, SandboxError
 from page.desks import CollectionError, Desk, Desks
-from page.uploads import UploadError, limit
+from page.uploads import UploadError
 from rag.threads import ThreadError
 
 LISTED = ("id", "title", "source", "language", "kind", "characters", "chunks", "added")
@@ -147,14 +147,9 @@ def _uploads(web: FastAPI) -> None:
             except BaseException:
                 path.unlink(missing_ok=True)
                 raise
-            if size > limit() or not size:
+            if size > largest() or not size:
                 path.unlink(missing_ok=True)
-                why = (
-                    f"is larger than {limit() // 2**20} MB. Cut it up, or raise the limit: CITE_MAX_MB=1000"
-                    if size
-                    else "is empty"
-                )
-                raise UploadError(f"{bare} {why}")
+                raise UploadError(too_large(bare) if size else f"{bare} is empty")
             return at.uploads.add(bare, path).json()
         except UploadError as error:
             raise HTTPException(400, str(error)) from error
@@ -216,7 +211,7 @@ async def _written(request: Request, path: Path) -> int:
     with path.open("wb") as file:
         async for part in request.stream():
             size += len(part)
-            if size > limit():
+            if size > largest():
                 break
             await run_in_threadpool(file.write, part)
     return size

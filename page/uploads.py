@@ -15,7 +15,7 @@ from pathlib import Path
 from queue import Queue
 
 from index import Index, LoadError, build
-from index.load import INSIDE, LARGEST_MB, SUFFIXES
+from index.load import INSIDE, SUFFIXES
 
 MOST_WAITING = 200  # jobs
 KEPT = 300  # jobs that are remembered
@@ -41,7 +41,6 @@ class Job:
     stage: str = ""
     message: str = ""
     document: str = ""
-    started: float = 0.0
     cancelled: bool = False
 
     def json(self) -> dict[str, str]:
@@ -142,7 +141,7 @@ class Uploads:
 
     def _one(self, job: Job) -> None:
         """Put the file in its place, index it, and say what that changed; an older file of that name goes when it succeeds."""
-        job.state, job.started = "working", time.monotonic()
+        job.state = "working"
         place, before = self.folder / job.name, self.folder / f".{job.name}.before"
 
         def tell(stage: str, _done: int, _of: int) -> None:
@@ -176,8 +175,3 @@ class Uploads:
             job.message = f"{job.name} is indexed already"
         else:
             job.message = "; ".join([f"{job.name} is indexed", *report.similar]).replace(str(self.folder) + "/", "")
-
-
-def limit() -> int:
-    """The most bytes of an uploaded file."""
-    return LARGEST_MB * 2**20

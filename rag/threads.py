@@ -5,15 +5,13 @@ Takes questions and Answers' JSON; gives them back by thread, as Markdown, and a
 
 import json
 import secrets
-import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from threading import RLock
 from typing import Any
 
+from index.database import Database
 from rag.types import plain
 
 SCHEMA = """
@@ -42,25 +40,11 @@ class Turn:
     comment: str
 
 
-class Threads:
+class Threads(Database):
     """The conversations of one index; safe to share between threads of the program."""
 
     def __init__(self, folder: Path) -> None:
-        self._lock = RLock()
-        self._database = sqlite3.connect(folder.with_name(f"{folder.name}.threads.sqlite3"), check_same_thread=False)
-        with self._write() as database:
-            database.execute("PRAGMA foreign_keys = ON")
-            database.executescript(SCHEMA)
-
-    @contextmanager
-    def _write(self) -> Iterator[sqlite3.Connection]:
-        with self._lock, self._database:
-            yield self._database
-
-    def close(self) -> None:
-        """Close the file."""
-        with self._lock:
-            self._database.close()
+        super().__init__(folder.with_name(f"{folder.name}.threads.sqlite3"), SCHEMA)
 
     @staticmethod
     def new() -> str:

@@ -15,9 +15,9 @@ from index.sandbox import START, Sandbox, SandboxError
 from index.split import split
 
 
-def loaded(folder: Path, name: str, raw: bytes, sandbox: Sandbox | None = None) -> Document:
+def loaded(folder: Path, name: str, raw: bytes) -> Document:
     (folder / name).write_bytes(raw)
-    return load(Source(folder / name), read(Source(folder / name)), sandbox)
+    return load(Source(folder / name), read(Source(folder / name)))
 
 
 @pytest.mark.parametrize("name", EVERY)
@@ -68,13 +68,8 @@ def test_pdf_lines_are_joined_and_divided_words_made_whole() -> None:
     assert picture(raw, 0).startswith(b"\x89PNG")
 
 
-@pytest.fixture(scope="module")
-def sandbox() -> Sandbox:
-    return Sandbox()
-
-
 @pytest.mark.parametrize("name", FILES)
-def test_a_hostile_file_costs_one_clear_error(tmp_path: Path, sandbox: Sandbox, name: str) -> None:
+def test_a_hostile_file_costs_one_clear_error(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(FILES[name])
     started = time.monotonic()
     with Index(tmp_path / "index", TrigramEncoder(), create=True) as index:
