@@ -129,6 +129,7 @@ class _Run:
                 self._forget(before)
             return
         document = load(source, raw, self._sandbox, lambda at, of: self._tell(f"reading {source.name}, {at} of {of}"))
+        del raw  # as large as the text: it must not stay while that is embedded
         chunks = split(document, self.index.encoder.token_spans)
         first = list(islice(chunks, PART))
         if len(first) == PART:

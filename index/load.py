@@ -151,7 +151,7 @@ def load(
     started for this file alone.
     """
     text, places, own_title = _content(source, raw, sandbox, progress)
-    if not text.strip():
+    if not text or text.isspace():
         raise LoadError(f"{source.name} holds no text. Leave it out, or fill it and index again")
     shown = own_title if len(own_title) > 3 and not NO_TITLE.match(own_title) else title(text)
     metadata = {

@@ -71,14 +71,14 @@ class Store:
         rows = zip(found["ids"], found["documents"], found["metadatas"], found["embeddings"], strict=True)  # type: ignore[arg-type]
         return {i: (_chunk(i, text, meta), np.asarray(vector)) for i, text, meta, vector in rows}
 
-    def texts(self, language: str) -> list[tuple[str, str]]:
+    def texts(self, language: str) -> Iterator[tuple[str, str]]:
         """(id, text) of every chunk in a language."""
-        rows: list[tuple[str, str]] = []
-        while True:
-            page = self._chunks.get(where={"language": language}, include=["documents"], limit=PAGE, offset=len(rows))
-            rows.extend(zip(page["ids"], page["documents"] or [], strict=True))
-            if len(page["ids"]) < PAGE:
-                return rows
+        offset, found = 0, PAGE
+        while found == PAGE:
+            page = self._chunks.get(where={"language": language}, include=["documents"], limit=PAGE, offset=offset)
+            yield from zip(page["ids"], page["documents"] or [], strict=True)
+            found = len(page["ids"])
+            offset += found
 
     def languages(self, document: str) -> set[str]:
         """The languages of a document's chunks."""

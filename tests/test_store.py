@@ -29,7 +29,7 @@ def test_put_replaces_and_remove_takes_a_whole_document(tmp_path: Path) -> None:
     for text in ("old", "new"):
         store.put([chunk("a", text), chunk("b", "x", "e", "fr")], encoder.documents([text, "x"]))
     assert store.count() == 2 and store.get(["a", "nope"])["a"][0].page_content == "new"
-    assert store.texts("fr") == [("b", "x")]
+    assert list(store.texts("fr")) == [("b", "x")]
     store.remove("d")
     assert store.documents() == {"e": {"fr"}}
     store.close()
