@@ -18,12 +18,18 @@ import uvicorn
 from index import Index
 from page.app import app
 from page.desks import Desks
+from rag.generate import Writer
 
 GRACE = 3  # seconds that open connections are given when the server is stopped
 
 
-def serve(index: Index, host: str = "127.0.0.1", port: int = 7860, mcp: bool = False) -> int:
-    """Serve until interrupted; port 0 takes a free one. Raises OSError when the port is taken, naming another."""
+def serve(
+    index: Index, host: str = "127.0.0.1", port: int = 7860, mcp: bool = False, writer: Writer | None = None
+) -> int:
+    """Serve until interrupted; port 0 takes a free one. Raises OSError when the port is taken, naming another.
+
+    With a `writer` an LLM writes the answers.
+    """
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -31,7 +37,7 @@ def serve(index: Index, host: str = "127.0.0.1", port: int = 7860, mcp: bool = F
     except OSError as error:
         another = f"Choose another: cite chat --port {port + 1}"
         raise OSError(f"Port {port} on {host} cannot be used ({error.strerror}). {another}") from error
-    desks = Desks(index)
+    desks = Desks(index, writer)
     server = uvicorn.Server(uvicorn.Config(app(desks, mcp), log_level="warning", timeout_graceful_shutdown=GRACE))
     url = f"http://{host}:{listener.getsockname()[1]}"
     desks.serve_at(url)

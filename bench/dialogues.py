@@ -11,6 +11,7 @@ from pathlib import Path
 
 from index import Index, build
 from rag import Rag
+from rag.types import Exchange
 
 DIALOGUES = Path(__file__).parent / "dialogues.jsonl"
 
@@ -23,13 +24,13 @@ def main() -> None:
         rag = Rag(index)
 
         def hit(row: dict[str, list[str]], previous: str) -> bool:
-            found = rag.invoke(str(row["then"]), previous=previous)
+            found = rag.invoke(str(row["then"]), history=[Exchange(previous, "")] if previous else [])
             print(f"  {row['then']}  →  {found.text.splitlines()[0]}" if previous else "", end="\n" if previous else "")
             return any(quote in citation.quote for citation in found.citations for quote in row["quotes"])
 
         known, unknown = [hit(row, str(row["first"])) for row in rows], [hit(row, "") for row in rows]
         alone = [rag.invoke(row["first"]) for row in rows]
-        after = [rag.invoke(row["first"], previous=rows[i - 7]["first"]) for i, row in enumerate(rows)]
+        after = [rag.invoke(row["first"], history=[Exchange(rows[i - 7]["first"], "")]) for i, row in enumerate(rows)]
     same = sum(
         [c.quote for c in a.citations] == [c.quote for c in b.citations] for a, b in zip(alone, after, strict=True)
     )

@@ -11,7 +11,7 @@ import gradio as gr
 
 from page import html
 from page.desks import CollectionError, Desk, Desks
-from page.endpoints import AT_ONCE, Page, add_endpoints, previous
+from page.endpoints import AT_ONCE, Page, add_endpoints
 from rag import QuestionError
 from rag.threads import Turn
 from rag.types import answer_from
@@ -104,7 +104,7 @@ def _messages(turn: Turn, thread: str, collection: str) -> Messages:
 
 def _contents(desk: Desk, question: str, documents: list[str] | None, thread: str) -> Iterator[str]:
     """The answer's HTML as it grows; the whole answer is kept in its thread."""
-    for answer in desk.rag.stream(question, documents=documents, previous=previous(desk, thread)):
+    for answer in desk.rag.stream(question, documents=documents, history=desk.threads.history(thread)):
         yield html.answer(answer, False, desk.name)
     number = desk.threads.add(thread, answer.json())
     yield html.answer(answer, True, desk.name, thread, Turn(number, {}, "", ""))

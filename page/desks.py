@@ -11,6 +11,7 @@ from index import Index
 from index.library import collection_folder, collections
 from page.uploads import Uploads
 from rag import Rag
+from rag.generate import Writer
 from rag.suggest import suggestions
 from rag.threads import Threads
 
@@ -43,10 +44,11 @@ class Desk:
 class Desks:
     """The collections beside one index, opened when they are first asked for."""
 
-    def __init__(self, index: Index) -> None:
+    def __init__(self, index: Index, writer: Writer | None = None) -> None:
         self._lock = RLock()
         self._url: str | None = None
-        self._open = {"": _desk("", Rag(index))}
+        self._writer = writer
+        self._open = {"": _desk("", Rag(index, writer=writer))}
         self._base = index.folder
 
     def __getitem__(self, name: str) -> Desk:
@@ -92,7 +94,7 @@ class Desks:
         index = Index(collection_folder(self._base, name), create=True, command=f"cite chat, collection {name}")
         if self._url:
             index.serve_at(self._url)
-        self._open[name] = _desk(name, Rag(index, first.reader))
+        self._open[name] = _desk(name, Rag(index, first.reader, writer=self._writer))
 
 
 def _desk(name: str, rag: Rag) -> Desk:

@@ -20,7 +20,7 @@ from page.uploads import UploadError
 from rag import QuestionError
 from rag.answer import K
 from rag.threads import ThreadError
-from rag.types import hit_json, plain
+from rag.types import Exchange, hit_json, plain
 
 AT_ONCE = 4  # questions answered at the same time: the models use every core already
 
@@ -53,7 +53,8 @@ def functions(desks: Desks) -> list[Callable[..., Any]]:
         `previous` is the question before, which a follow-up such as "and when?" needs.
         """
         rag = _desk(desks, collection).rag
-        return _told(lambda: rag.invoke(question, k=_count(k), documents=documents or None, previous=previous).json())
+        history = [Exchange(previous, "")] if previous.strip() else []
+        return _told(lambda: rag.invoke(question, k=_count(k), documents=documents or None, history=history).json())
 
     def search(
         question: str, k: int = K, documents: list[str] | None = None, collection: str = ""
@@ -70,7 +71,7 @@ def functions(desks: Desks) -> list[Callable[..., Any]]:
         desk = _desk(desks, collection)
 
         def said() -> str:
-            answer = desk.rag.invoke(question, previous=previous(desk, thread)).json()
+            answer = desk.rag.invoke(question, history=desk.threads.history(thread)).json()
             if thread:
                 desk.threads.add(thread, answer)
             return plain(answer)
@@ -106,7 +107,7 @@ def functions(desks: Desks) -> list[Callable[..., Any]]:
     def health() -> dict[str, Any]:
         """That the server answers, with how many documents, and which model reads."""
         rag = desks[""].rag
-        return {"ok": True, "documents": len(rag.index.catalogue.ids()), "model": rag.reader.name}
+        return {"ok": True, "documents": len(rag.index.catalogue.ids()), "model": rag.model_name}
 
     return [ask, search, chat, documents, remove, collections, threads, thread, feedback, health]
 
@@ -130,12 +131,6 @@ def _add_adding(desks: Desks) -> None:
     collection = gr.Textbox("", visible=False, label="collection")
     about = "Index a file; waits until it is done. A collection that is not there yet is made."
     gr.Button(visible=False).click(add, [file, collection], told, api_name="add", api_description=about)
-
-
-def previous(desk: Desk, thread: str) -> str:
-    """The question before in a thread, or ""."""
-    turns = desk.threads.turns(thread) if thread else []
-    return str(turns[-1].answer["question"]) if turns else ""
 
 
 def _desk(desks: Desks, collection: str) -> Desk:

@@ -4,7 +4,6 @@ Takes `Answer`s; gives HTML that Gradio's chat shows. Each answer is one HTML bl
 after a line's end, and no image, form or style can be in it.
 """
 
-from collections.abc import Sequence
 from html import escape
 from urllib.parse import urlencode
 
@@ -14,6 +13,7 @@ from rag.types import Answer, Citation, Reading, by_answer
 FOLDED, AROUND = 500, 150  # characters: a longer quote is folded, and shows so much on either side of the answer
 LINKED = 200  # characters of the quote that a link carries, by which it is found again in a changed document
 
+UNSUPPORTED = "not borne out by the documents"
 WELCOME = "<p>Ask your documents in any language. Every answer quotes its source.</p>"
 LIBRARY = (  # filled by static/library.js
     '<details id="cite-library"><summary><span id="cite-count">Documents</span></summary>'
@@ -68,11 +68,13 @@ def answer(found: Answer, whole: bool = True, collection: str = "", thread: str 
         return _quotation(citation, collection, found.language)
 
     parts = [
-        _short(found.citations, collection) if found.answered else _refused(found),
+        _short(found, collection) if found.answered else _refused(found),
         *map(quotation, found.citations),
     ]
     if found.asked and found.asked != found.question:
         parts.insert(0, f'<p class="cite-asked" dir="auto">Read as: {text(found.asked)}</p>')
+    if found.note:
+        parts.insert(0, f'<p class="cite-note" role="status">{text(found.note)}</p>')
     if found.nearest:
         parts.append('<p class="cite-label">The nearest passage, for you to judge:</p>' + quotation(found.nearest))
         by = f"It answers by {found.nearest.score:.1%}; an answer is given from {found.threshold:.1%} on."
@@ -100,13 +102,27 @@ def _refused(found: Answer) -> str:
     return f'<p class="cite-refusal" dir="auto" lang="{text(found.language)}">{text(found.text)}</p>'
 
 
-def _short(citations: Sequence[Citation], collection: str) -> str:
+def _short(found: Answer, collection: str) -> str:
+    if found.statements:
+        return _stated(found, collection)
     lines = [
         f'<bdi lang="{text(group[0].language)}">{text(group[0].answer)}</bdi> '
         + "".join(reference(c, f"[{c.number}]", collection) for c in group)
-        for group in by_answer(citations)
+        for group in by_answer(found.citations)
     ]
     return f'<p class="cite-short">{"; ".join(lines)}</p>'
+
+
+def _stated(found: Answer, collection: str) -> str:
+    """The sentences of an LLM, each with the citations that bear it out, or the mark that none does."""
+    by_number = {citation.number: citation for citation in found.citations}
+    parts = []
+    for said in found.statements:
+        references = "".join(reference(by_number[n], f"[{n}]", collection) for n in said.citations)
+        state = {True: "", False: " cite-unsupported", None: " cite-pending"}[said.supported]
+        mark = f'<small class="cite-doubt">{UNSUPPORTED}</small>' if said.supported is False else ""
+        parts.append(f'{"<br>" if said.line else ""}<span class="cite-statement{state}">{text(said.text)}</span>{mark} {references}')
+    return f'<p class="cite-stated" dir="auto" lang="{text(found.language)}">{" ".join(parts)}</p>'
 
 
 def _quotation(citation: Citation, collection: str, asked_in: str) -> str:

@@ -20,6 +20,7 @@ from index.load import SUFFIXES
 from index.weights import ModelError
 from rag.answer import LONGEST_QUESTION, K, QuestionError, Rag, checked
 from rag.evaluate import evaluate, read_questions
+from rag.generate import LlmError, LlmSettings, Writer, connect
 from rag.threads import Threads
 from rag.types import plain
 
@@ -32,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options.index = collection_folder(options.index, options.collection)
         return int(options.run(options) or 0)
-    except (IndexProblem, ModelError, LoadError, QuestionError, ValueError, OSError) as error:
+    except (IndexProblem, ModelError, LoadError, LlmError, QuestionError, ValueError, OSError) as error:
         print(f"cite: {' '.join(str(error).split())}", file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt:
@@ -92,6 +93,12 @@ def _positive(text: str) -> int:
 def _open(options: argparse.Namespace, create: bool = False) -> Index:
     encoder = SentenceEncoder(options.embedder) if options.embedder else None
     return Index(options.index, encoder, create=create, command=f"cite {options.run.__name__.strip('_')}")
+
+
+def _writer() -> Writer | None:
+    """The LLM that CITE_LLM names, or None."""
+    settings = LlmSettings.read()
+    return Writer(connect(settings), settings) if settings else None
 
 
 def _index(options: argparse.Namespace) -> int:
@@ -180,7 +187,7 @@ def _answers(options: argparse.Namespace, questions: Sequence[str]) -> Iterator[
         )
         return
     with index:
-        rag = Rag(index, k=options.k)
+        rag = Rag(index, k=options.k, writer=_writer())
         for question in questions:
             try:
                 yield rag.invoke(question).json()
@@ -191,8 +198,9 @@ def _answers(options: argparse.Namespace, questions: Sequence[str]) -> Iterator[
 def _chat(options: argparse.Namespace) -> int:
     from ui import serve  # gradio: 4 s to import
 
+    writer = _writer()
     with _open(options) as index:
-        return serve(index, options.host, options.port, options.mcp)
+        return serve(index, options.host, options.port, options.mcp, writer)
 
 
 def _feedback(options: argparse.Namespace) -> int:
@@ -206,7 +214,7 @@ def _feedback(options: argparse.Namespace) -> int:
 def _eval(options: argparse.Namespace) -> int:
     questions = read_questions(options.file)
     with _open(options) as index:
-        rag = Rag(index, k=options.k)
+        rag = Rag(index, k=options.k, writer=_writer())
         rag.warm()
         figures = evaluate(rag, questions)
     if options.json:

@@ -16,10 +16,13 @@ from index.language import detect
 from index.lexical import names
 from index.library import Index
 from rag.cite import Citer
+from rag.fluent import Fluent
+from rag.generate import Writer
 from rag.messages import refusal
 from rag.read import Reader, SpanReader
 from rag.retrieve import HybridRetriever
-from rag.types import Answer, Citation, Hit, Reading, Span, by_answer
+from rag.support import ReaderSupport, Support
+from rag.types import Answer, Citation, Exchange, Hit, Reading, Span, by_answer
 
 LONGEST_QUESTION = 2000  # characters
 SEVERAL = 0.2  # of the best reading's relevance: another source this sure is shown beside it
@@ -47,14 +50,34 @@ def checked(question: str) -> str:
 
 
 class Rag(Runnable[str, Answer]):
-    """Answers questions from one index. `k` is how many passages are read."""
+    """Answers questions from one index. `k` is how many passages are read.
 
-    def __init__(self, index: Index, reader: Reader | None = None, threshold: float | None = None, k: int = K) -> None:
+    With a `writer` an LLM writes the answer, and `support` checks each of its sentences.
+    """
+
+    def __init__(
+        self,
+        index: Index,
+        reader: Reader | None = None,
+        threshold: float | None = None,
+        k: int = K,
+        writer: Writer | None = None,
+        support: Support | None = None,
+    ) -> None:
         self.index, self.k = index, k
         self.reader: Reader = reader or SpanReader()
         self.retriever = HybridRetriever(index, k)
         self._citer = Citer(index.catalogue)
         self.threshold = self.reader.threshold if threshold is None else threshold
+        self._fluent: Fluent | None = None
+        if writer:
+            own = self.reader if isinstance(self.reader, SpanReader) else SpanReader()
+            self._fluent = Fluent(writer, support or ReaderSupport(own), self._citer)
+
+    @property
+    def model_name(self) -> str:
+        """What answers: the LLM, or the reader."""
+        return self._fluent.name if self._fluent else self.reader.name
 
     def warm(self) -> None:
         """Load the models now, so that the first question need not wait."""
@@ -66,26 +89,52 @@ class Rag(Runnable[str, Answer]):
     def invoke(self, input: str, config: RunnableConfig | None = None, **kwargs: Any) -> Answer:
         """The answer. Raises QuestionError for a question that is empty or too long.
 
-        `k` passages are read, of `documents` (ids) alone if given; `previous` is the question before, which a follow-up may need.
+        `k` passages are read, of `documents` (ids) alone if given; `history` is the conversation so far, which a follow-up may need.
         """
-        return self._call_with_config(self._answer, input, config, **kwargs)
+        return self._call_with_config(self._last, input, config, **kwargs)
 
     def search(self, question: str, k: int, documents: Collection[str] | None = None) -> list[Hit]:
         """The `k` passages that may answer, unread. Raises QuestionError as `invoke` does."""
         return self.retriever.hits(checked(question), k, documents=documents)
 
     def stream(self, input: str, config: RunnableConfig | None = None, **kwargs: Any) -> Iterator[Answer]:
-        """The answer as it grows: first its short form, then with each quotation; the last is what `invoke` gives."""
+        """The answer as it grows: an LLM's words as they come, or the short form, then each quotation; the last is what `invoke` gives."""
+        if self._fluent:
+            yield from self._answers(input, **kwargs)
+            return
         answer = self.invoke(input, config, **kwargs)
         head, *quotes = answer.text.split("\n\n")
         for count in range(len(answer.citations)):
             yield replace(answer, text="\n\n".join([head, *quotes[:count]]), citations=answer.citations[: count + 1])
         yield answer
 
-    def _answer(
-        self, question: str, k: int | None = None, documents: Collection[str] | None = None, previous: str = ""
-    ) -> Answer:
+    def _last(self, question: str, **kwargs: Any) -> Answer:
+        *_, answer = self._answers(question, **kwargs)
+        return answer
+
+    def _answers(
+        self,
+        question: str,
+        k: int | None = None,
+        documents: Collection[str] | None = None,
+        history: Sequence[Exchange] = (),
+    ) -> Iterator[Answer]:
         clock = _Clock()
+        base = self._answer(question, k, documents, history[-1].question if history else "", clock)
+        if self._fluent is None:
+            yield base
+            return
+
+        def read(other: str) -> list[Reading]:
+            return self._read(checked(other), k, base.language, documents, clock)
+
+        for answer in self._fluent.answers(base, read, history):
+            clock.lap("llm")
+            yield replace(answer, timings_ms=dict(clock.laps))
+
+    def _answer(
+        self, question: str, k: int | None, documents: Collection[str] | None, previous: str, clock: "_Clock"
+    ) -> Answer:
         asked = question = checked(question)
         language = detect(question)
         clock.lap("language")

@@ -1,9 +1,10 @@
-"""The reader's network: the embedder's own encoder with its upper layers retrained, and two small heads.
+"""The reader's network: the embedder's own encoder with its upper layers retrained, and three small heads.
 
 Takes token ids of `<s> query: QUESTION </s> </s> PASSAGE </s>`; gives a start and an end logit a token, where position 0
-stands for "no answer here", and one relevance logit a passage. Shipped as differences from the encoder that the index
-uses anyway: 4 bits a weight with a scale for each block of 32, so that the file stays below 12 MB. This is the torch
-reference that `training` trains and `export` turns into int8; `read` decides what the numbers mean.
+stands for "no answer here", and one relevance logit a passage. With `passage: SENTENCE` in the question's place it checks
+a sentence: the span is its evidence, and a doubt logit a token says which words the passage does not bear out (position 0:
+the whole). Shipped as differences from the encoder that the index uses anyway: 4 bits a weight with a scale for each block
+of 32, so that the file stays below 12 MB. `training` trains it; `read` and `support` decide what the numbers mean.
 """
 
 from pathlib import Path
@@ -22,7 +23,7 @@ MASKED = -1e4
 
 
 class ReaderNetwork(nn.Module):
-    """Span and relevance over the encoder's states."""
+    """Span, relevance and doubt over the encoder's states."""
 
     def __init__(self, encoder_folder: Path) -> None:
         super().__init__()
@@ -31,14 +32,15 @@ class ReaderNetwork(nn.Module):
         hidden = self.encoder.config.hidden_size
         self.span = nn.Linear(hidden, 2)
         self.relevance = nn.Sequential(nn.Linear(hidden, hidden), nn.Tanh(), nn.Linear(hidden, 1))
+        self.doubt = nn.Linear(hidden, 1)
         self.encoder.embeddings.requires_grad_(False)
         for layer in self.encoder.encoder.layer[:FROZEN_LAYERS]:
             layer.requires_grad_(False)
 
     def forward(
         self, ids: torch.Tensor, mask: torch.Tensor, passage: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Start and end logits, each (batch, tokens), and relevance logits (batch,).
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Start and end logits, each (batch, tokens), relevance logits (batch,), and doubt logits (batch, tokens).
 
         `ids`, `mask` and `passage` are (batch, tokens); `passage` is true on the passage's tokens. Tokens outside the
         passage get -1e4, except position 0, the null answer.
@@ -47,7 +49,7 @@ class ReaderNetwork(nn.Module):
         allowed = passage.bool().clone()
         allowed[:, 0] = True
         logits = self.span(states).masked_fill(~allowed[..., None], MASKED)
-        return logits[..., 0], logits[..., 1], self.relevance(states[:, 0]).squeeze(-1)
+        return logits[..., 0], logits[..., 1], self.relevance(states[:, 0]).squeeze(-1), self.doubt(states).squeeze(-1)
 
     def trained(self) -> dict[str, nn.Parameter]:
         """The parameters that training changes, by name."""

@@ -47,10 +47,10 @@ class Reader(Protocol):
 
 
 class Engine(Protocol):
-    """Runs the reader's network: (batch, tokens) int64 ids, mask and passage flags → start, end, relevance logits."""
+    """Runs the reader's network: (batch, tokens) int64 ids, mask and passage flags → start, end, relevance, doubt logits."""
 
-    def run(self, ids: np.ndarray, mask: np.ndarray, passage: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Logits as float32: (batch, tokens), (batch, tokens), (batch,)."""
+    def run(self, ids: np.ndarray, mask: np.ndarray, passage: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Logits as float32: (batch, tokens), (batch, tokens), (batch,), (batch, tokens)."""
 
 
 class TorchEngine:
@@ -66,15 +66,15 @@ class TorchEngine:
 
         return load(bundled_model(), self._weights)
 
-    def run(self, ids: np.ndarray, mask: np.ndarray, passage: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def run(self, ids: np.ndarray, mask: np.ndarray, passage: np.ndarray) -> tuple[np.ndarray, ...]:
         """See `Engine`."""
         import torch
 
         with self._lock:
             network = self._network
         with torch.inference_mode():
-            start, end, relevance = network(*(torch.from_numpy(part) for part in (ids, mask, passage)))
-        return start.numpy(), end.numpy(), relevance.numpy()
+            found = network(*(torch.from_numpy(part) for part in (ids, mask, passage)))
+        return tuple(part.numpy() for part in found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ class SpanReader:
     name = "cite-reader-1"
 
     def __init__(self, engine: Engine | None = None, calibration: Calibration | None = None) -> None:
-        self._engine = engine or TorchEngine()
+        self.engine = engine or TorchEngine()
         self.calibration = calibration or Calibration.load()
         self.threshold = self.calibration.threshold
 
@@ -136,7 +136,7 @@ class SpanReader:
         if not hits:
             return []
         pairs = self.encode(question, [hit.chunk.page_content for hit in hits])
-        start, end, relevance = self._engine.run(*self.collate(pairs))
+        start, end, relevance, _ = self.engine.run(*self.collate(pairs))
         nearest, language = max(hit.dense_score for hit in hits), detect(question)
         readings = []
         for i, (hit, pair) in enumerate(zip(hits, pairs, strict=True)):
@@ -147,12 +147,12 @@ class SpanReader:
             readings.append(Reading(hit, sigmoid(logit), spans))
         return readings
 
-    def encode(self, question: str, passages: Sequence[str]) -> list[Any]:
-        """The tokenised pairs `<s> query: QUESTION </s> </s> PASSAGE </s>`, at most LONGEST tokens each."""
-        asked = self._tokenizer.encode(f"query: {question}", add_special_tokens=False)
+    def encode(self, question: str, passages: Sequence[str], kind: str = "query") -> list[Any]:
+        """The tokenised pairs `<s> query: QUESTION </s> </s> PASSAGE </s>`, at most LONGEST tokens each; `kind` is the first word."""
+        asked = self._tokenizer.encode(f"{kind}: {question}", add_special_tokens=False)
         if len(asked.ids) > QUESTION_TOKENS:
-            question = question[: asked.offsets[QUESTION_TOKENS][0] - len("query: ")]
-        pairs = self._tokenizer.encode_batch([(f"query: {question}", passage) for passage in passages])
+            question = question[: asked.offsets[QUESTION_TOKENS][0] - len(f"{kind}: ")]
+        pairs = self._tokenizer.encode_batch([(f"{kind}: {question}", passage) for passage in passages])
         for pair in pairs:
             pair.truncate(LONGEST)
         return pairs
@@ -184,12 +184,14 @@ def sigmoid(logit: float) -> float:
     return 1 / (1 + exp(-max(-50.0, min(50.0, logit))))
 
 
-def best_spans(start: np.ndarray, end: np.ndarray, length: int) -> list[tuple[int, int, float]]:
+def best_spans(
+    start: np.ndarray, end: np.ndarray, length: int, longest: int = LONGEST_ANSWER
+) -> list[tuple[int, int, float]]:
     """Up to SPANS (first token, last token, score) that do not overlap, best first; token 0 is the null answer."""
     scores = start[1:length, None] + end[None, 1:length]
     size = len(scores)
     length_of = np.arange(size)[None, :] - np.arange(size)[:, None]
-    scores = np.where((length_of < 0) | (length_of >= LONGEST_ANSWER), -np.inf, scores)
+    scores = np.where((length_of < 0) | (length_of >= longest), -np.inf, scores)
     found: list[tuple[int, int, float]] = []
     for flat in np.argsort(scores, axis=None)[::-1][: 20 * SPANS]:
         first, last = divmod(int(flat), size)

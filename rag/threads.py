@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from index.database import Database
-from rag.types import plain
+from rag.types import Exchange, plain
 
+EXCHANGES = 6  # of a conversation that a question is asked with
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS threads (id TEXT PRIMARY KEY, title TEXT NOT NULL, updated TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS turns (
@@ -67,6 +68,14 @@ class Threads(Database):
             return [
                 Turn(row[0], json.loads(row[1]), row[2], row[3]) for row in self._database.execute(query, (thread,))
             ]
+
+    def history(self, thread: str) -> list[Exchange]:
+        """The last exchanges of a thread, oldest first; none where it is not known."""
+        query = (
+            "SELECT answer ->> '$.question', answer ->> '$.text' FROM turns WHERE thread = ? ORDER BY number DESC LIMIT ?"
+        )
+        with self._lock:
+            return [Exchange(*row) for row in self._database.execute(query, (thread, EXCHANGES))][::-1]
 
     def add(self, thread: str, answer: dict[str, Any]) -> int:
         """Append a turn, making the thread if need be; returns its number. Raises ThreadError for an id that is no id."""

@@ -76,13 +76,45 @@ def by_answer(citations: Sequence[Citation]) -> list[list[Citation]]:
 
 
 @dataclass(frozen=True, slots=True)
+class Backing:
+    """How far one passage bears out a sentence (a probability), and its words that do."""
+
+    probability: float
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A sentence that an LLM wrote, without its markers; `citations` are numbers of the answer's citations.
+
+    `supported` is None until it is checked; `support` is the probability that what it cites bears it out. `line` says that it
+    begins a line.
+    """
+
+    text: str
+    citations: tuple[int, ...] = ()
+    supported: bool | None = None
+    support: float = 0.0
+    line: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """A question asked before, and the answer's text."""
+
+    question: str
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """What is said to a question, the same on the page, in the API, on the command line and in Python.
 
     `answered` false means: no citation, `text` is the refusal in the question's language, and `nearest` is the closest passage
     for the reader to judge. `confidence` (0..1) is the probability that the answer is right. `dropped` counts citations
     that did not hold. `asked` is what was read: the question, or a follow-up together with the question before it.
-    A passage whose relevance is below `threshold` is no answer.
+    A passage whose relevance is below `threshold` is no answer. Where an LLM wrote the answer, `statements` are its sentences,
+    each checked; `note` says what a user must know of how it came about (that the LLM failed, say).
     """
 
     question: str
@@ -98,6 +130,8 @@ class Answer:
     timings_ms: dict[str, float] = field(default_factory=dict)
     asked: str = ""
     threshold: float = 0.0
+    statements: tuple[Statement, ...] = ()
+    note: str = ""
 
     def json(self) -> dict[str, Any]:
         """The answer as JSON types; `readings` become `hits`."""
@@ -111,6 +145,8 @@ class Answer:
             "hits": [hit_json(reading.hit, reading) for reading in self.readings],
             "dropped": self.dropped,
             "threshold": self.threshold,
+            "statements": [asdict(statement) for statement in self.statements],
+            "note": self.note,
             "timings_ms": self.timings_ms,
         }
 
@@ -136,6 +172,8 @@ def answer_from(kept: dict[str, Any]) -> Answer:
         readings=tuple(readings),
         asked=kept["asked"],
         threshold=kept["threshold"],
+        statements=tuple(Statement(**{**s, "citations": tuple(s["citations"])}) for s in kept.get("statements", ())),
+        note=kept.get("note", ""),
     )
 
 
@@ -157,6 +195,7 @@ def plain(answer: dict[str, Any]) -> str:
         return str(error)
     parts = [answer["text"]]
     parts += [f"[{c['number']}] {c['title']} ({_where(c)})" for c in answer["citations"]]
+    parts += [f"({answer['note']})"] if answer.get("note") else []
     if nearest := answer["nearest"]:
         parts.append(f"nearest: > {nearest['quote']} ({_where(nearest)})")
     return "\n".join(parts)

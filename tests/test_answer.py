@@ -91,7 +91,7 @@ def test_json_has_every_field(rag: Rag) -> None:
     found = rag.invoke("Who walked first on the Moon?").json()
     assert set(found) == {
         "question", "asked", "answered", "text", "language", "confidence", "model", "citations", "nearest", "hits",
-        "dropped", "threshold", "timings_ms",
+        "dropped", "threshold", "timings_ms", "statements", "note",
     }  # fmt: skip
     assert {"number", "document", "title", "source", "start", "end", "quote", "answer", "language", "score"} <= set(
         found["citations"][0]

@@ -8,7 +8,7 @@ from tokenizers import Tokenizer
 
 from index.weights import bundled_model
 from rag import network as reader
-from training import data, lexicon, negatives, train
+from training import claims, data, lexicon, negatives, train
 
 SEED = 20260101
 
@@ -38,7 +38,8 @@ def main() -> None:
     found = data.sources(options.data)
     retrieved = negatives.mine(found, options.work / "negatives.npz")
     examples = data.stream(found, words, retrieved, seed, options.negative)
-    steps = train.train(network, train.batches(tokenizer, examples, seed), options.minutes, checkpoint)
+    batches = train.batches(tokenizer, examples, claims.stream(found, words, seed + 1), seed)
+    steps = train.train(network, batches, options.minutes, checkpoint)
     notes = {"steps": str(steps), "minutes": str(options.minutes), "licence": "CC-BY-SA-4.0"}
     reader.save(network, encoder, options.out / "reader.safetensors", notes)
     print(f"{steps} steps; wrote {options.out / 'reader.safetensors'}")

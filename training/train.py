@@ -8,15 +8,18 @@ left, so the budget is kept whatever else the machine does. Checkpoints make it 
 import itertools
 import random
 import time
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from statistics import mean
+from typing import Any, NamedTuple
 
 import torch
 from tokenizers import Tokenizer
 from torch.nn import functional
 
 from rag.network import ReaderNetwork
+from training.claims import Claim
 from training.data import Example
 
 BATCH = 16  # windows a step
@@ -25,69 +28,99 @@ WARM_UP = 150  # steps
 RATE_ENCODER, RATE_HEADS = 1e-4, 5e-4
 LONGEST = 288  # tokens of a question and its window
 SAVE_EVERY = 200  # steps
+CLAIMS = 0.35  # of the batches check claims, the others read
+EVIDENCE_WEIGHT = 0.3  # of the span loss where the span is a claim's evidence
+WORD_WEIGHT = torch.tensor(4.0)  # of a word that is not borne out: most are
 
 
 class Batch(NamedTuple):
-    """Tensors of one step: (batch, tokens) each, and the first and last answer token (0, 0 where there is none)."""
+    """Tensors of one step: (batch, tokens) each, and the first and last answer token (0, 0 where there is none).
+
+    `doubt` is -1 but in a batch of claims: there 1 on the words that the passage does not bear out, 0 on the others, and at
+    position 0 whether there are any.
+    """
 
     ids: torch.Tensor
     mask: torch.Tensor
     passage: torch.Tensor
     start: torch.Tensor
     end: torch.Tensor
+    doubt: torch.Tensor
 
 
-def encode(tokenizer: Tokenizer, example: Example) -> tuple[list[int], list[bool], int, int]:
-    """Token ids, which of them are the passage's, and the answer's first and last token."""
-    pair = tokenizer.encode(f"query: {example.question}", example.window)
-    inside = [i for i, side in enumerate(pair.sequence_ids) if side == 1]
-    covered = [
-        i for i in inside
-        if example.start >= 0 and pair.offsets[i][1] > example.start and pair.offsets[i][0] < example.end
-    ]  # fmt: skip
+Encoded = tuple[list[int], list[bool], int, int, list[int]]
+
+
+def encode(tokenizer: Tokenizer, example: Example | Claim) -> Encoded:
+    """Token ids, which of them are the passage's, the answer's (or evidence's) first and last token, and the doubts."""
+    asked = f"passage: {example.text}" if isinstance(example, Claim) else f"query: {example.question}"
+    pair = tokenizer.encode(asked, example.window)
+    inside = [side == 1 for side in pair.sequence_ids]
+    covered = _tokens(pair, 1, example.start, example.end)
     start, end = (covered[0], covered[-1]) if covered else (0, 0)
-    return pair.ids, [side == 1 for side in pair.sequence_ids], start, end
+    doubt = [-1] * len(pair.ids)
+    if isinstance(example, Claim):
+        doubt[0] = int(not example.true)
+        if example.true or example.changed:
+            shift = len("passage: ")
+            changed = {i for a, b in example.changed for i in _tokens(pair, 0, a + shift, b + shift)}
+            for i, side in enumerate(pair.sequence_ids):
+                doubt[i] = int(i in changed) if side == 0 else doubt[i]
+    return pair.ids, inside, start, end, doubt
 
 
-def collate(items: list[tuple[list[int], list[bool], int, int]]) -> Batch:
+def _tokens(pair: Any, side: int, start: int, end: int) -> list[int]:
+    """The tokens of one side of a pair that touch a range of its characters."""
+    sides = enumerate(pair.sequence_ids)
+    return [i for i, s in sides if s == side and start >= 0 and pair.offsets[i][1] > start and pair.offsets[i][0] < end]
+
+
+def collate(items: list[Encoded]) -> Batch:
     """Pad encoded examples to the longest."""
     longest = max(len(ids) for ids, *_ in items)
     ids = torch.tensor([ids + [1] * (longest - len(ids)) for ids, *_ in items])
     passage = torch.tensor([inside + [False] * (longest - len(inside)) for _, inside, *_ in items])
     starts, ends = (torch.tensor([item[i] for item in items]) for i in (2, 3))
-    return Batch(ids, (ids != 1).long(), passage, starts, ends)
+    doubt = torch.tensor([item[4] + [-1] * (longest - len(item[4])) for item in items])
+    return Batch(ids, (ids != 1).long(), passage, starts, ends, doubt)
 
 
-def batches(tokenizer: Tokenizer, examples: Iterator[Example], seed: int) -> Iterator[Batch]:
-    """Batches of like lengths, in random order within a pool."""
+def batches(tokenizer: Tokenizer, examples: Iterator[Example], claims: Iterator[Claim], seed: int) -> Iterator[Batch]:
+    """Batches of like lengths, in random order within a pool; CLAIMS of them are of claims."""
     rng = random.Random(seed)
     while True:
-        pool = [encode(tokenizer, example) for example in itertools.islice(examples, BATCH * POOL)]
-        pool.sort(key=lambda item: len(item[0]))
-        groups = [pool[i : i + BATCH] for i in range(0, len(pool), BATCH)]
+        groups = []
+        for stream, share in ((examples, 1 - CLAIMS), (claims, CLAIMS)):
+            drawn: Iterator[Example | Claim] = itertools.islice(stream, BATCH * round(POOL * share))
+            pool = sorted((encode(tokenizer, example) for example in drawn), key=lambda item: len(item[0]))
+            groups += [pool[i : i + BATCH] for i in range(0, len(pool), BATCH)]
         rng.shuffle(groups)
         yield from map(collate, groups)
 
 
-def loss(network: ReaderNetwork, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-    """Span loss (cross-entropy, "no answer" being position 0) and relevance loss (binary cross-entropy)."""
+def loss(network: ReaderNetwork, batch: Batch) -> dict[str, torch.Tensor]:
+    """Span loss (cross-entropy, "no answer" being position 0), and relevance or doubt loss (binary cross-entropy)."""
     device = network.span.weight.device
-    ids, mask, passage, first, last = (part.to(device) for part in batch)
+    ids, mask, passage, first, last, doubt = (part.to(device) for part in batch)
     with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-        start, end, relevance = network(ids, mask, passage)
-    start, end, relevance = start.float(), end.float(), relevance.float()
+        start, end, relevance, doubts = (part.float() for part in network(ids, mask, passage))
     span = (functional.cross_entropy(start, first) + functional.cross_entropy(end, last)) / 2
-    return span, functional.binary_cross_entropy_with_logits(relevance, (first > 0).float())
+    if doubt[0, 0] < 0:
+        return {"span": span, "relevance": functional.binary_cross_entropy_with_logits(relevance, (first > 0).float())}
+    words = doubt[:, 1:] >= 0
+    word = functional.binary_cross_entropy_with_logits(doubts[:, 1:][words], doubt[:, 1:][words].float(), pos_weight=WORD_WEIGHT)
+    whole = functional.binary_cross_entropy_with_logits(doubts[:, 0], doubt[:, 0].float())
+    return {"evidence": EVIDENCE_WEIGHT * span, "words": word, "claim": whole}
 
 
 def train(network: ReaderNetwork, steps: Iterator[Batch], minutes: float, checkpoint: Path) -> int:
     """Train for `minutes`, counting those of an earlier run kept in `checkpoint`; returns the steps done."""
-    heads = [p for name, p in network.trained().items() if name.startswith(("span", "relevance"))]
-    body = [p for name, p in network.trained().items() if not name.startswith(("span", "relevance"))]
+    heads = [p for name, p in network.trained().items() if not name.startswith("encoder")]
+    body = [p for name, p in network.trained().items() if name.startswith("encoder")]
     groups = [{"params": body, "peak": RATE_ENCODER}, {"params": heads, "peak": RATE_HEADS}]
     optimizer = torch.optim.AdamW(groups, lr=0.0, weight_decay=0.01, fused=True)
     done, spent = _resume(network, optimizer, checkpoint)
-    started, sums = time.monotonic() - spent, [0.0, 0.0]
+    started, sums = time.monotonic() - spent, defaultdict[str, list[float]](list)
     network.train()
     for module in network.modules():
         if isinstance(module, torch.nn.Dropout):
@@ -95,19 +128,18 @@ def train(network: ReaderNetwork, steps: Iterator[Batch], minutes: float, checkp
     while (left := 1 - (time.monotonic() - started) / (60 * minutes)) > 0:
         for group in optimizer.param_groups:
             group["lr"] = group["peak"] * min(1.0, (done + 1) / WARM_UP) * left
-        span, relevance = loss(network, next(steps))
-        (span + relevance).backward()  # type: ignore[no-untyped-call]
+        losses = loss(network, next(steps))
+        sum(losses.values()).backward()  # type: ignore[union-attr]
         torch.nn.utils.clip_grad_norm_(network.trained().values(), 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-        done, sums = done + 1, [sums[0] + span.item(), sums[1] + relevance.item()]
+        done += 1
+        for name, value in losses.items():
+            sums[name].append(value.item())
         if done % 50 == 0:
-            minutes_spent = (time.monotonic() - started) / 60
-            print(
-                f"step {done}  {minutes_spent:.1f} min  span {sums[0] / 50:.3f}  relevance {sums[1] / 50:.3f}",
-                flush=True,
-            )
-            sums = [0.0, 0.0]
+            told = "  ".join(f"{name} {mean(values):.3f}" for name, values in sums.items())
+            print(f"step {done}  {(time.monotonic() - started) / 60:.1f} min  {told}", flush=True)
+            sums.clear()
         if done % SAVE_EVERY == 0:
             _keep(network, optimizer, done, time.monotonic() - started, checkpoint)
     _keep(network, optimizer, done, time.monotonic() - started, checkpoint)

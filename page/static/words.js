@@ -17,6 +17,7 @@
     "Right passage, wrong answer": "Bon passage, mauvaise réponse", "Wrong": "Faux", "Reading the documents…": "Lecture des documents…",
     "The nearest passage, for you to judge:": "Le passage le plus proche, à vous d’en juger :", "Hide the page": "Masquer la page", "Show the page": "Montrer la page",
     "‹ Previous": "‹ Précédente", "Next ›": "Suivante ›", "This document is no longer indexed.": "Ce document n’est plus dans l’index.",
+    "not borne out by the documents": "les documents ne le disent pas",
     "This quote is no longer in the documents.": "Cette citation n’est plus dans les documents.", "Files being added": "Fichiers en cours d’ajout",
   };
   const PATTERNS = [
@@ -27,11 +28,13 @@
     [/^(.*) is indexed$/, "$1 est dans l’index"], [/^(.*) replaces its earlier version$/, "$1 remplace sa version précédente"],
     [/^(.*) was not indexed$/, "$1 n’a pas été ajouté"], [/^(.*): waiting…$/, "$1 : en attente…"], [/^(.*): sending…$/, "$1 : envoi…"],
     [/^(.*): reading (.*)…$/, "$1 : lecture de $2…"], [/^(.*): embedding (.*)…$/, "$1 : indexation de $2…"], [/^(.*) is empty$/, "$1 est vide"],
+    [/^(.*) did not answer \((.*)\)\. This is the answer without it\.$/, "$1 n’a pas répondu ($2). Voici la réponse sans lui."],
+    [/^No passage bears out what (.*) said\. This is the answer without it\.$/, "Aucun passage ne confirme ce que $1 a dit. Voici la réponse sans lui."],
     [/^Remove (.+)$/, "Retirer $1"], [/^Cancel (.+)$/, "Arrêter $1"], [/^Dismiss (.+)$/, "Masquer $1"], [/^Ask (.+)$/, "Interroger $1"],
     [/^Rename, export or delete (.+)$/, "Renommer, exporter ou supprimer $1"], [/^page (\d+)$/, "page $1"],
     [/ · the document has changed since: the quote was found again by its words$/, " · le document a changé : la citation a été retrouvée par ses mots"],
   ];
-  const OURS = "#cite-header, #cite-library, #cite-threads, #cite-source header, #cite-page, #cite-question, dialog, .cite-why, .cite-label, .cite-feedback, .cite-asked, .cite-thinking";
+  const OURS = "#cite-header, #cite-library, #cite-threads, #cite-source header, #cite-page, #cite-question, dialog, .cite-why, .cite-label, .cite-feedback, .cite-asked, .cite-note, .cite-doubt, .cite-thinking";
   const THEIRS = "bdi, #cite-title, .cite-why td, blockquote, textarea";
 
   function french(text) {
