@@ -47,7 +47,7 @@ class Scripted(BaseChatModel):
 
     says: list[Any]
     size: int = 3
-    asked: list[Any] = []
+    asked: list[Any] = []  # noqa: RUF012 pydantic copies it
 
     @property
     def _llm_type(self) -> str:
