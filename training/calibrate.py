@@ -186,7 +186,9 @@ def main() -> None:
     parser.add_argument("--questions", type=int, default=30, help="questions about them (default: 30)")
     options = parser.parse_args()
     made, found = fit(list(cases(options.data, options.contexts, options.questions)))
-    options.out.write_text(json.dumps({"reader": asdict(made), "figures": found}, indent=2) + "\n", encoding="utf-8")
+    kept = json.loads(options.out.read_text(encoding="utf-8")) if options.out.exists() else {}
+    kept |= {"reader": asdict(made), "figures": found}
+    options.out.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
     print(json.dumps(found, indent=2))
 
 

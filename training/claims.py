@@ -8,7 +8,7 @@ lexicon. A false one has a name, number or answer exchanged, two names swapped, 
 import random
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from training.data import BUDGETS, NAME, NUMBER, SHARES, SWITCHED, Row, Source, sentences, switch, window
@@ -16,6 +16,7 @@ from training.data import BUDGETS, NAME, NUMBER, SHARES, SWITCHED, Row, Source, 
 FALSE = 0.5  # of the stream
 SHORTEST, LONGEST = 25, 320  # characters of a claim in an alphabet; in Chinese and Japanese 0.4 of it
 ANSWERED = 0.6  # of the true claims, at most, are made of a question
+KINDS = {"number": 3.0, "name": 4.0, "answer": 4.0, "roles": 2.0, "negation": 2.5, "cut": 1.5}  # how often each is tried
 UNTIL_FOUND = 8  # corruptions tried before a claim is given up
 ASKED = {  # the interrogative that a question has where its answer would stand
     "zh": re.compile(r"(?:是)?(?:什么人|什么|何人|谁|誰|哪一?[年个個位国國]|多少|何時|何处|何處|几|幾|甚麼|何)"),
@@ -63,19 +64,17 @@ def stream(
         name = rng.choices(names, [SHARES[n] for n in names])[0]
         source = found[name]
         row = rng.choice(source.rows)
+        claim: Claim | None
         if row.start < 0 or (claim := _true(row, source.language, rng)) is None:
             continue
         known = lexicon.get(source.language)
         if known and rng.random() < switched:
             claim = replace(claim, text=switch(claim.text, known, rng))
         if rng.random() < FALSE:
-            answers = [other.context[other.start : other.end] for other in beside[name][row.context] if other.start >= 0]
-            strangers = rng.sample(source.rows, 20)
-            false = _false(claim, row, answers, strangers, source.language, rng)
-            if false is None:
-                continue
-            claim = false
-        yield claim
+            rows = [row, *beside[name][row.context], *rng.sample(source.rows, 20)]
+            claim = corrupted(claim, rows, source.language, rng)
+        if claim:
+            yield claim
 
 
 def _by_context(source: Source) -> dict[str, list[Row]]:
@@ -114,25 +113,32 @@ def _shortened(text: str, rng: random.Random) -> str:
     return short if len(short) >= 10 else text
 
 
-def _false(
-    claim: Claim, row: Row, answers: list[str], strangers: list[Row], language: str, rng: random.Random
-) -> Claim | None:
-    others = [*answers, *(s.context[s.start : s.end] for s in strangers if s.start >= 0)]
+def corrupted(claim: Claim, rows: list[Row], language: str, rng: random.Random, kinds: Sequence[str] = tuple(KINDS)) -> Claim | None:
+    """The claim with a fact changed in one of these ways, or None where none fits; names and answers come from `rows`.
+
+    The first row is the one that the claim was made of.
+    """
+    row, *others = rows
+    answers = [other.context[other.start : other.end] for other in others if other.start >= 0]
     makers: dict[str, Callable[[], Claim | None]] = {
-        "number": lambda: _exchanged(claim, NUMBER, [m[0] for m in NUMBER.finditer(row.context)] + [_other(rng)], rng),
-        "name": lambda: _exchanged(claim, NAME, [m[0] for s in (row, *strangers) for m in NAME.finditer(s.context)][:40], rng),
-        "answer": lambda: _answered(claim, row.context[row.start : row.end], others, rng),
+        "number": lambda: _exchanged(claim, NUMBER, [m[0] for m in NUMBER.finditer(claim.window)] + [_other(rng)], rng),
+        "name": lambda: _exchanged(claim, NAME, _names(rng.sample(rows, min(21, len(rows)))), rng),
+        "answer": lambda: _answered(claim, row.context[row.start : row.end], answers, rng) if row.start >= 0 else None,
         "roles": lambda: _swapped(claim, rng),
         "negation": lambda: _denied(claim, language),
         "cut": lambda: replace(
             claim, window=claim.window[: claim.start] + claim.window[claim.end :], start=-1, end=-1, true=False, kind="cut"
         ),
     }  # fmt: skip
-    for kind in rng.choices(list(makers), (3, 4, 4, 2, 2.5, 1.5), k=UNTIL_FOUND):
+    for kind in rng.choices(kinds, [KINDS[kind] for kind in kinds], k=UNTIL_FOUND):
         made = makers[kind]()
         if made and len(made.window) > 40:
             return made
     return None
+
+
+def _names(rows: Sequence[Row]) -> list[str]:
+    return [match[0] for row in rows for match in NAME.finditer(row.context)][:40]
 
 
 def _other(rng: random.Random) -> str:

@@ -1,0 +1,107 @@
+"""From the network's doubts to a probability of support and one threshold: `python -m training.support --data FOLDER`.
+
+Takes claims about contexts that training left out (every other one: the rest is `bench.support`'s), plain and code-switched, and ours
+across languages: the questions of `crossed.tsv` with their answers, and with others. Writes `support` into `calibration.json`.
+"""
+
+import argparse
+import json
+import random
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from langchain_core.documents import Document
+from sklearn.linear_model import LogisticRegression
+
+from index.language import detect
+from rag import Hit, SpanReader
+from rag.read import WEIGHTS
+from rag.support import Features, ReaderSupport, SupportCalibration
+from training import claims, data
+from training.calibrate import crossed
+
+NAMES = ("whole", "worst", "span", "numbers", "crossing")
+RAW = SupportCalibration(0.0, 0.0, 0.0, 0.0, 0.0, bias=0.0, threshold=0.5)
+
+
+def half(found: dict[str, data.Source], second: bool) -> dict[str, data.Source]:
+    """Every other context of each source: the first half is fitted on, the second measured."""
+    kept = {}
+    for name, source in found.items():
+        order = {context: i for i, context in enumerate(sorted({row.context for row in source.rows}))}
+        kept[name] = replace(source, rows=[row for row in source.rows if (order[row.context] % 2 == 1) == second])
+    return kept
+
+
+def across(found: dict[str, data.Source], rng: random.Random) -> Iterator[claims.Claim]:
+    """A question in another language with its answer, and with an answer to something else about the same context or article."""
+    ours = crossed()
+    for source in found.values():
+        for row in source.rows:
+            answer = row.context[row.start : row.end]
+            others = [o.context[o.start : o.end] for o in source.rows if o.start >= 0 and o.context == row.context]
+            others = [other for other in others if other not in answer and answer not in other] or [
+                other.context[other.start : other.end] for other in rng.sample(source.rows, 3) if other.start >= 0
+            ]
+            for question in ours.get(row.id, []):
+                shown = data.window(row, 420 if source.language not in ("ja", "zh") else 170, rng).window
+                yield claims.Claim(f"{question} {answer}", shown, True, "asked")
+                yield claims.Claim(f"{question} {rng.choice(others)}", shown, False, "answer")
+
+
+def passage(claim: claims.Claim) -> Hit:
+    """The claim's window as a hit."""
+    metadata = {"start": 0, "end": len(claim.window), "language": detect(claim.window), "title": "", "document": ""}
+    return Hit(Document(page_content=claim.window, metadata=metadata), 1.0, 0.0)
+
+
+def fit(measured: list[tuple[Features, bool, bool]]) -> SupportCalibration:
+    """Logistic weights over (features, true, crossed), both kinds weighing the same; the threshold with the best balanced accuracy."""
+    table = np.array([[getattr(features, name) for name in NAMES] for features, *_ in measured], float)
+    true, over = np.array([t for _, t, _ in measured]), np.array([c for *_, c in measured])
+    weights = np.where(over, 0.5 / over.mean(), 0.5 / (1 - over.mean())) * np.where(true, 0.5 / true.mean(), 0.5 / (1 - true.mean()))
+    found = LogisticRegression(C=1e2, max_iter=1000).fit(table, true, weights)
+    probability = found.predict_proba(table)[:, 1]
+
+    def balanced(threshold: float) -> float:
+        said = probability >= threshold
+        return float(np.mean([((said == true) * weights)[true == kind].sum() / weights[true == kind].sum() for kind in (True, False)]))
+
+    threshold = max(np.arange(0.3, 0.8, 0.01), key=balanced)
+    return SupportCalibration(
+        **dict(zip(NAMES, map(float, found.coef_[0]), strict=True)), bias=float(found.intercept_[0]), threshold=float(threshold)
+    )
+
+
+def main() -> None:
+    """Measure, fit, write."""
+    parser = argparse.ArgumentParser(prog="python -m training.support", description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="folder with train/*.jsonl.gz")
+    parser.add_argument("--lexicon", type=Path, default=Path("checkpoints/lexicon.json"), help="what training mined")
+    parser.add_argument("--out", type=Path, default=WEIGHTS / "calibration.json")
+    parser.add_argument("--claims", type=int, default=800, help="of each kind (default: 800)")
+    options = parser.parse_args()
+    found = half(data.sources(options.data, held_out=True), second=False)
+    lexicon = json.loads(options.lexicon.read_text(encoding="utf-8"))
+    known = {name: source for name, source in found.items() if source.language in lexicon}
+    support, measured = ReaderSupport(SpanReader(), RAW), list[tuple[Features, bool, bool]]()
+    streams = (
+        (claims.stream(found, {}, 1), options.claims, False),
+        (claims.stream(known, lexicon, 2, switched=1.0), options.claims, True),
+        (across(data.sources(options.data, held_out=True), random.Random(3)), options.claims, True),
+    )
+    for stream, count, over in streams:
+        for claim in islice(stream, count):
+            ((features, _),) = support.measure(claim.text, [passage(claim)])
+            measured.append((replace(features, crossing=int(over)), claim.true, over))
+    made = fit(measured)
+    kept = json.loads(options.out.read_text(encoding="utf-8")) if options.out.exists() else {}
+    options.out.write_text(json.dumps({**kept, "support": asdict(made)}, indent=2) + "\n", encoding="utf-8")
+    print(json.dumps(asdict(made), indent=2))
+
+
+if __name__ == "__main__":
+    main()
