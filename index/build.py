@@ -90,7 +90,7 @@ class _Run:
         self.by_place = {entry.path: entry for entry in entries}
         self.touched: set[str] = set()
         self._sandbox, self._progress = sandbox, progress
-        self._sketches = index.catalogue.sketches()
+        self._sketches = similar.Sketches(index.catalogue.sketches())
         self._seen: set[str] = set()
         self._waiting: list[_Read] = []
         self._done, self._of = 0, 0
@@ -172,8 +172,7 @@ class _Run:
 
     def _commit(self, document: Document, source: Source, chunks: int) -> None:
         before, sketch = self.by_place.get(source.place), similar.sketch(document.page_content)
-        others = {name: value for name, value in self._sketches.items() if not before or name != before.id}
-        if found := similar.nearest(sketch, others):
+        if found := self._sketches.nearest(sketch, but=before.id if before else ""):
             alike, share = found
             self.report.similar.append(f"{source.name} is {share:.0%} the same as {self.by_id[alike].source}")
         replaced = before.id if before else None
@@ -181,13 +180,13 @@ class _Run:
         if before:
             self._forget(before)
         self.by_id[entry.id] = self.by_place[source.place] = entry
-        self._sketches[entry.id] = sketch
+        self._sketches.add(entry.id, sketch)
         (self.report.changed if before else self.report.added).append(entry.source)
 
     def _forget(self, entry: Entry) -> None:
         self.touched |= self.index.forget(entry.id)
         self.by_id.pop(entry.id, None)
-        self._sketches.pop(entry.id, None)
+        self._sketches.forget(entry.id)
 
     def forget_gone(self, roots: list[str]) -> None:
         """Forget documents seen at or below `roots` whose file is there no more."""

@@ -28,6 +28,7 @@ PARSED = frozenset(
 )
 ARCHIVE = ".zip"
 SUFFIXES = TEXT | PARSED | {ARCHIVE}
+UPLOADED = ".files"  # the end of the name of the folder that files are uploaded into
 INSIDE = "!/"  # between a zip's path and the name of a file in it
 LARGEST_MB = int(os.environ.get("CITE_MAX_MB", "256"))  # of one file, and of all files of one zip
 MOST_MEMBERS = 10_000  # files in one zip
@@ -51,8 +52,9 @@ class Source:
 
     @property
     def name(self) -> str:
-        """For people."""
-        return self.path.as_posix() + (INSIDE + self.member if self.member else "")
+        """For people: the path as it was given, the bare name of a file that was uploaded."""
+        path = Path(self.path.name) if self.path.parent.name.endswith(UPLOADED) else self.path
+        return path.as_posix() + (INSIDE + self.member if self.member else "")
 
     @property
     def place(self) -> str:
@@ -97,14 +99,14 @@ def members(path: Path) -> list[Source]:
             listed = [info for info in archive.infolist() if Path(info.filename).suffix.lower() in SUFFIXES - {ARCHIVE}]
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
         raise LoadError(
-            f"{path} cannot be opened as a zip ({error}). Pack it anew, or unpack it and index the folder"
+            f"{Source(path).name} cannot be opened as a zip ({error}). Pack it anew, or unpack it and index the folder"
         ) from error
     listed = [info for info in listed if not info.is_dir() and not _hidden(Path(info.filename))]
     if len(listed) > MOST_MEMBERS or sum(info.file_size for info in listed) > largest():
         limits = f"{MOST_MEMBERS:,} files or {LARGEST_MB} MB (CITE_MAX_MB)"
-        raise LoadError(f"{path} unpacks to more than {limits}. Unpack it and index the folder")
+        raise LoadError(f"{Source(path).name} unpacks to more than {limits}. Unpack it and index the folder")
     if not listed:
-        raise LoadError(f"{path} holds no file of a known type. Unpack it and look")
+        raise LoadError(f"{Source(path).name} holds no file of a known type. Unpack it and look")
     return [Source(path, info.filename) for info in listed]
 
 

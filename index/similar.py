@@ -36,12 +36,37 @@ def sketch(text: str) -> bytes:
     return minima.astype("<u4").tobytes()
 
 
-def nearest(mine: bytes, others: dict[str, bytes]) -> tuple[str, float] | None:
-    """The id of the most similar other text and the share of runs in common (± 0.06), where that is at least ALIKE."""
-    known = {name: value for name, value in others.items() if len(value) == len(mine) > 0}
-    if not known:
+class Sketches:
+    """The sketches of an index's documents, compared all at once."""
+
+    def __init__(self, known: dict[str, bytes]) -> None:
+        self._ids: list[str] = []
+        self._table = np.zeros((max(64, len(known)), HASHES), "<u4")  # row i is the sketch of `_ids[i]`
+        for name, value in known.items():
+            self.add(name, value)
+
+    def add(self, name: str, sketch: bytes) -> None:
+        """Keep a document's sketch; an empty one is like no other."""
+        if not sketch:
+            return
+        if len(self._ids) == len(self._table):
+            self._table = np.concatenate([self._table, np.zeros_like(self._table)])
+        self._table[len(self._ids)] = np.frombuffer(sketch, "<u4")
+        self._ids.append(name)
+
+    def forget(self, name: str) -> None:
+        """Drop a document's sketch, if there is one."""
+        if name in self._ids:
+            at = self._ids.index(name)
+            self._ids[at], self._table[at] = self._ids[-1], self._table[len(self._ids) - 1]
+            self._ids.pop()
+
+    def nearest(self, sketch: bytes, but: str = "") -> tuple[str, float] | None:
+        """The id of the most similar document but one, and the share of runs in common (± 0.06), where that is at least ALIKE."""
+        if not sketch or not self._ids:
+            return None
+        shares = (self._table[: len(self._ids)] == np.frombuffer(sketch, "<u4")).mean(axis=1)
+        for at in np.argsort(-shares)[:2]:
+            if self._ids[at] != but:
+                return (self._ids[at], float(shares[at])) if shares[at] >= ALIKE else None
         return None
-    table = np.frombuffer(b"".join(known.values()), "<u4").reshape(len(known), HASHES)
-    shares = (table == np.frombuffer(mine, "<u4")).mean(axis=1)
-    best = int(shares.argmax())
-    return (list(known)[best], float(shares[best])) if shares[best] >= ALIKE else None

@@ -15,7 +15,7 @@ from pathlib import Path
 from queue import Queue
 
 from index import Index, LoadError, build
-from index.load import INSIDE, SUFFIXES
+from index.load import INSIDE, SUFFIXES, UPLOADED
 
 MOST_WAITING = 200  # jobs
 KEPT = 300  # jobs that are remembered
@@ -63,7 +63,7 @@ class Uploads:
 
     def __init__(self, index: Index) -> None:
         self._index = index
-        self.folder = index.folder.with_name(f"{index.folder.name}.files")
+        self.folder = index.folder.with_name(f"{index.folder.name}{UPLOADED}")
         self._jobs: dict[str, Job] = {}
         self._queue: Queue[Job] = Queue()
         self._lock = threading.Lock()
@@ -133,7 +133,7 @@ class Uploads:
             except Cancelled:
                 job.state, job.message = "cancelled", f"{job.name} was not indexed"
             except (LoadError, OSError) as error:
-                job.state, job.message = "failed", str(error).replace(str(self.folder) + "/", "")
+                job.state, job.message = "failed", str(error)
             except Exception as error:  # one bad file must not end the thread that serves all others
                 job.state, job.message = "failed", f"{job.name} cannot be indexed ({type(error).__name__}: {error})"
             finally:
@@ -147,7 +147,7 @@ class Uploads:
         def tell(stage: str, _done: int, _of: int) -> None:
             if job.cancelled:
                 raise Cancelled
-            job.stage = stage.replace(str(self.folder) + "/", "")
+            job.stage = stage
 
         tell("reading", 0, 1)
         if place.exists():
@@ -174,4 +174,4 @@ class Uploads:
         elif report.unchanged:
             job.message = f"{job.name} is indexed already"
         else:
-            job.message = "; ".join([f"{job.name} is indexed", *report.similar]).replace(str(self.folder) + "/", "")
+            job.message = "; ".join([f"{job.name} is indexed", *report.similar])
