@@ -31,7 +31,7 @@ SUFFIXES = TEXT | PARSED | {ARCHIVE}
 UPLOADED = ".files"  # the end of the name of the folder that files are uploaded into
 INSIDE = "!/"  # between a zip's path and the name of a file in it
 LARGEST_MB = int(os.environ.get("CITE_MAX_MB", "256"))  # of one file, and of all files of one zip
-MOST_MEMBERS = 10_000  # files in one zip
+MOST_MEMBERS = int(os.environ.get("CITE_MAX_FILES", "10000"))  # in one zip
 TITLE_LENGTH = 80  # characters
 HEADING = re.compile(r"^#{1,6}[ \t]+(\S.*?)[ \t#]*$", re.MULTILINE)
 NO_TITLE = re.compile(r"untitled|microsoft word|document\d*$|.*\.(?:docx?|pdf|indd|tex|odt|html?)$", re.IGNORECASE)
@@ -103,7 +103,7 @@ def members(path: Path) -> list[Source]:
         ) from error
     listed = [info for info in listed if not info.is_dir() and not _hidden(Path(info.filename))]
     if len(listed) > MOST_MEMBERS or sum(info.file_size for info in listed) > largest():
-        limits = f"{MOST_MEMBERS:,} files or {LARGEST_MB} MB (CITE_MAX_MB)"
+        limits = f"{MOST_MEMBERS:,} files or {LARGEST_MB} MB (CITE_MAX_FILES, CITE_MAX_MB)"
         raise LoadError(f"{Source(path).name} unpacks to more than {limits}. Unpack it and index the folder")
     if not listed:
         raise LoadError(f"{Source(path).name} holds no file of a known type. Unpack it and look")

@@ -20,7 +20,7 @@ from index.pages import PdfError, boxes, open_pdf, page_text, picture
 from index.parsed import Parsed, ParseError, Watch, one_line
 
 MEMORY = 2 * 2**30  # bytes of address space that a file may need
-MOST_PAGES = 5000
+MOST_PAGES = int(os.environ.get("CITE_MAX_PAGES", "5000"))
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 
 
@@ -29,7 +29,7 @@ def pdf(raw: bytes, watch: Watch) -> Parsed:
     with open_pdf(raw) as document:
         count = len(document)
         if count > MOST_PAGES:
-            raise ParseError(f"has {count:,} pages; at most {MOST_PAGES:,} are read. Cut it into smaller files")
+            raise ParseError(f"has {count:,} pages; at most {MOST_PAGES:,} are read. Cut it up, or raise the limit: CITE_MAX_PAGES={count}")
         found = Parsed(one_line(document.get_metadata_value("Title")))
         for number in range(count):
             text, _ = page_text(document, number)

@@ -25,6 +25,7 @@ from rag.threads import Threads
 from rag.types import plain
 
 BAD_INPUT, INTERRUPTED = 2, 130  # exit statuses
+WATCH_MS = 500  # how soon the watching of a folder has begun for sure
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -118,8 +119,12 @@ def _index(options: argparse.Namespace) -> int:
             from watchfiles import watch
 
             print(f"watching {', '.join(map(str, paths))}  (Ctrl+C stops it)", flush=True)
-            for _ in watch(*paths, raise_interrupt=True):
-                _reported(build(index, paths), options)
+            seen = False
+            for changes in watch(*paths, raise_interrupt=True, yield_on_timeout=True, rust_timeout=WATCH_MS):
+                if changes or not seen:  # the first time: what changed before the watching began
+                    report, seen = build(index, paths), True
+                    if changes or report.lines() or report.failed:
+                        _reported(report, options)
     return status
 
 

@@ -1,7 +1,9 @@
 import json
 import os
+import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -103,3 +105,29 @@ def test_importing_loads_no_torch_and_no_gradio() -> None:
     code = "import sys, rag, index, rag.__main__; print([m for m in ('torch', 'gradio', 'sentence_transformers') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_watch_follows_a_folder(tmp_path: Path) -> None:
+    texts = tmp_path / "texts"
+    texts.mkdir()
+    (texts / "moon.txt").write_text("The Moon orbits the Earth.")
+    command = [sys.executable, "-m", "rag", "index", "texts", "--watch"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+    process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout
+        lines = iter(process.stdout.readline, "")
+        assert "1 added" in next(lines) and "watching texts" in next(lines)
+        changes: tuple[tuple[Callable[[], object], str], ...] = (
+            (lambda: (texts / "bread.txt").write_text("Bake the loaf for forty minutes."), "1 added"),
+            (lambda: (texts / "bread.txt").write_text("Bake the loaf for fifty minutes."), "1 changed"),
+            ((texts / "moon.txt").unlink, "1 removed"),
+        )
+        for change, told in changes:
+            change()
+            assert told in next(line for line in lines if line.strip())
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=20) == 130
+    finally:
+        process.kill()
+        process.wait()
