@@ -48,7 +48,7 @@ class Fluent:
         base = replace(base, asked=asked, readings=tuple(readings))
         draft = _Draft(base, [reading.hit for reading in readings[:PASSAGES]], self._support, self._citer)
         try:
-            for piece in self._writer.write(asked, base.language, draft.passages, history):
+            for piece in self._writer.write(base.question, base.language, draft.passages, history, asked):
                 draft.add(piece)
                 yield draft.answer(self._writer)
             draft.end()

@@ -26,6 +26,7 @@ ANSWER = 700  # tokens kept free for the answer
 LONGEST = 6000  # characters of an answer: what comes after is not waited for
 RETRIES = (0.3, 1.0)  # seconds before a model that failed without a word is asked again
 MOST_EXCHANGES = 6  # of the conversation that the model is shown
+LONGEST_PART = 300  # characters of a question that the model makes: more is talk
 MOST_PARTS = 3  # questions that one is taken apart into
 BYTES_A_TOKEN = 3  # of UTF-8: fewer than a model's tokenizer needs in any of the 12 languages of XQuAD
 THOUGHT = re.compile(r"<think>.*?(?:</think>\s*|$)", re.DOTALL)  # what local reasoning models say to themselves
@@ -117,11 +118,18 @@ class Writer:
             lines = "".join(self._stream(messages, self._timeout / 4)).splitlines()
         except LlmError:
             return [question]
-        asked = [found for line in lines if (found := BULLET.sub("", line).strip(" \t\"'«»")) and len(found) <= 300]
+        asked = [found for line in lines if (found := BULLET.sub("", line).strip(" \t\"'«»")) and len(found) <= LONGEST_PART]
+        asked = [found for found in asked if any(character.isalnum() for character in found)]
         return [*asked[: 1 + MOST_PARTS]] or [question]
 
-    def write(self, question: str, language: str, passages: Sequence[Hit], history: Sequence[Exchange] = ()) -> Iterator[str]:
-        """The answer in pieces, as they come. Raises LlmError when the model fails, says nothing, or takes too long."""
+    def write(
+        self, question: str, language: str, passages: Sequence[Hit], history: Sequence[Exchange] = (), asked: str = ""
+    ) -> Iterator[str]:
+        """The answer in pieces, as they come; `asked` is how a follow-up is understood.
+
+        Raises LlmError when the model fails, says nothing, or takes too long.
+        """
+        question += f" (that is: {asked})" if asked not in ("", question) else ""
         fence = secrets.token_hex(4)
         rules = RULES.format(fence=fence, language=language, refusal=refusal(language))
         shown = [_fenced(hit, number, fence) for number, hit in enumerate(passages, 1)]
@@ -135,8 +143,8 @@ class Writer:
             if room < 0:
                 break
             past[:0] = [HumanMessage(exchange.question), HumanMessage(f"(answered before: {exchange.answer})")]
-        asked = HumanMessage("".join(shown) + f"\nThe question: {question}")
-        return self._stream([SystemMessage(rules), *past, asked], self._timeout)
+        last = HumanMessage("".join(shown) + f"\nThe question: {question}")
+        return self._stream([SystemMessage(rules), *past, last], self._timeout)
 
     def _room(self, *texts: str) -> int:
         """The tokens that are left beside these texts and the answer."""

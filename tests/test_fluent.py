@@ -228,6 +228,12 @@ def test_a_follow_up_is_rewritten_and_searched_both_ways(index: Index) -> None:
     assert answer.asked == MOON and answer.question == "And who was first?" and answer.text == RIGHT
 
 
+@pytest.mark.parametrize("said", ["", "?!\n- …", "Sure! " + "Here are the questions. " * 40, ConnectionError("busy")])
+def test_a_plan_that_is_none_leaves_the_question(index: Index, said: Any) -> None:
+    writer = Writer(Scripted(says=[said], asked=[]), LlmSettings("scripted:test", timeout=8))
+    assert writer.plan("And who was first?", [Exchange(MOON, "Neil Armstrong [1]")]) == ["And who was first?"]
+
+
 def test_two_documents_are_put_together(index: Index) -> None:
     class Planning(Scripted):
         def _stream(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> Iterator[ChatGenerationChunk]:

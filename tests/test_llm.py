@@ -63,10 +63,7 @@ class Failing(BaseHTTPRequestHandler):
 
     def _stream(self, how: str) -> None:
         """A sentence in server-sent events, then a cut, a silence, or drops without end."""
-        self.send_response(200)
-        self.send_header("Content-Type", "text/event-stream")
-        self.send_header("Transfer-Encoding", "chunked")
-        self.end_headers()
+        self._open()
         self._event("Neil Armstrong walked first. [1] And ")
         if how == "cut":
             self.connection.close()
@@ -76,6 +73,12 @@ class Failing(BaseHTTPRequestHandler):
             for _ in range(100):
                 time.sleep(0.1)
                 self._event("a ")
+
+    def _open(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
 
     def _event(self, text: str) -> None:
         chunk = {"id": "x", "object": "chat.completion.chunk", "created": 0, "model": "m",

@@ -21,8 +21,8 @@ pytestmark = [
 
 
 @contextmanager
-def server(home: Path) -> Iterator[str]:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+def server(home: Path, **settings: str) -> Iterator[str]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **settings}
     command = [sys.executable, "-m", "rag", "chat", "--port", "0"]
     process = subprocess.Popen(
         command, cwd=home, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
