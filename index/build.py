@@ -5,6 +5,7 @@ commit to the catalogue makes them count; a build killed at any point reopens cl
 ones in parts, so memory does not grow with them.
 """
 
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
@@ -162,9 +163,12 @@ class _Run:
 
     def _large(self, document: Document, source: Source, part: list[Document], rest: Iterator[Document]) -> None:
         """Embed and store a document part by part, then commit it."""
-        count, length = 0, len(document.page_content)
+        count, done, length, started = 0, 0, len(document.page_content), time.monotonic()
         while part:
-            self._tell(f"embedding {source.name}, {part[-1].metadata['end'] / length:.0%}")
+            minutes, seconds = divmod(int((time.monotonic() - started) * (length - done) / max(1, done)), 60)
+            told = f", {minutes}:{seconds:02} left" if done else ""
+            done = part[-1].metadata["end"]
+            self._tell(f"embedding {source.name}, {done / length:.0%}{told}")
             self.touched |= self.index.put(part)
             count += len(part)
             part = list(islice(rest, PART))

@@ -1,4 +1,5 @@
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -250,3 +251,12 @@ def test_the_doctor_finds_and_mends(index: Index) -> None:
     found = examine(index, mend=True)
     assert found.problems == [] and any("again" in line for line in found.mended)
     assert "Armstrong" in search(index, "Neil Armstrong walked")[0] and bread in index.catalogue.ids()
+
+
+def test_a_large_file_tells_how_far_it_is_and_how_long_it_takes(tmp_path: Path) -> None:
+    (tmp_path / "large.txt").write_text("\n".join(f"Line {i} tells of {i * 7} things and of some more words." for i in range(20_000)))
+    told: list[str] = []
+    with Index(tmp_path / "index", TrigramEncoder(), create=True) as index:
+        build(index, [tmp_path / "large.txt"], lambda stage, _done, _of: told.append(stage))
+    shares = [stage for stage in told if re.search(r"embedding .*large\.txt, \d+%", stage)]
+    assert len(shares) > 2 and all(re.search(r", \d+:\d\d left$", stage) for stage in shares[1:])

@@ -27,7 +27,7 @@
     [/^(.*) is indexed already, under another name$/, "$1 est déjà dans l’index, sous un autre nom"], [/^(.*) is indexed already$/, "$1 est déjà dans l’index"],
     [/^(.*) is indexed$/, "$1 est dans l’index"], [/^(.*) replaces its earlier version$/, "$1 remplace sa version précédente"],
     [/^(.*) was not indexed$/, "$1 n’a pas été ajouté"], [/^(.*): waiting…$/, "$1 : en attente…"], [/^(.*): sending…$/, "$1 : envoi…"],
-    [/^(.*): reading (.*)…$/, "$1 : lecture de $2…"], [/^(.*): embedding (.*)…$/, "$1 : indexation de $2…"], [/^(.*) is empty$/, "$1 est vide"],
+    [/^(.*): reading (.*)…$/, "$1 : lecture de $2…"], [/^(.*): embedding (.*), (\d+:\d+) left…$/, "$1 : indexation de $2, encore $3…"], [/^(.*): embedding (.*)…$/, "$1 : indexation de $2…"], [/^(.*) is empty$/, "$1 est vide"],
     [/^(.*) did not answer \((.*)\)\. This is the answer without it\.$/, "$1 n’a pas répondu ($2). Voici la réponse sans lui."],
     [/^No passage bears out what (.*) said\. This is the answer without it\.$/, "Aucun passage ne confirme ce que $1 a dit. Voici la réponse sans lui."],
     [/^Remove (.+)$/, "Retirer $1"], [/^Cancel (.+)$/, "Arrêter $1"], [/^Dismiss (.+)$/, "Masquer $1"], [/^Ask (.+)$/, "Interroger $1"],
