@@ -8,7 +8,7 @@ from tokenizers import Tokenizer
 
 from index.weights import bundled_model
 from rag import network as reader
-from training import claims, data, lexicon, negatives, train
+from training import claims, data, lexicon, negatives, parallel, train
 
 SEED = 20260101
 
@@ -22,6 +22,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=120, help="time for the training loop, resumed runs counted")
     parser.add_argument("--negative", type=float, default=data.NEGATIVE, help="share of windows without the answer")
     parser.add_argument("--init", type=Path, help="continue from these weights instead of the embedder alone")
+    parser.add_argument("--messages", type=Path, help="unpacked wheels of Django and Wagtail: claims across languages")
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
     options.out.mkdir(parents=True, exist_ok=True)
@@ -38,7 +39,11 @@ def main() -> None:
     found = data.sources(options.data)
     retrieved = negatives.mine(found, options.work / "negatives.npz")
     examples = data.stream(found, words, retrieved, seed, options.negative)
-    batches = train.batches(tokenizer, examples, claims.stream(found, words, seed + 1), seed)
+    checked = claims.stream(found, words, seed + 1)
+    if options.messages:
+        rows = [row for source in found.values() if source.language in ("en", "fr") for row in source.rows]
+        checked = claims.mixed(checked, parallel.stream(parallel.messages(options.messages), rows, seed + 2), seed + 3)
+    batches = train.batches(tokenizer, examples, checked, seed)
     steps = train.train(network, batches, options.minutes, checkpoint)
     notes = {"steps": str(steps), "minutes": str(options.minutes), "licence": "CC-BY-SA-4.0"}
     reader.save(network, encoder, options.out / "reader.safetensors", notes)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from training.data import BUDGETS, NAME, NUMBER, SHARES, SWITCHED, Row, Source, sentences, switch, window
 
 FALSE = 0.5  # of the stream
+ACROSS = 0.5  # of the claims, where there are messages in many languages
 SHORTEST, LONGEST = 25, 320  # characters of a claim in an alphabet; in Chinese and Japanese 0.4 of it
 ANSWERED = 0.6  # of the true claims, at most, are made of a question
 KINDS = {"number": 3.0, "name": 4.0, "answer": 4.0, "roles": 2.0, "negation": 2.5, "cut": 1.5}  # how often each is tried
@@ -75,6 +76,13 @@ def stream(
             claim = corrupted(claim, rows, source.language, rng)
         if claim:
             yield claim
+
+
+def mixed(own: Iterator[Claim], across: Iterator[Claim], seed: int) -> Iterator[Claim]:
+    """ACROSS of the claims from the second stream, the others from the first."""
+    rng = random.Random(seed)
+    while True:
+        yield next(across if rng.random() < ACROSS else own)
 
 
 def _by_context(source: Source) -> dict[str, list[Row]]:
