@@ -18,13 +18,17 @@ from training.data import NAME, NUMBER, Row
 LANGUAGES = "ar bg cs da de el es fa fi fr he hi hu id it ja ko nl no pl pt ro ru sv th tr uk vi zh".split()
 LOCALES = {"zh": ("zh_Hans", "zh_CN"), "no": ("nb",), "pt": ("pt_BR", "pt_PT", "pt"), "id": ("id_ID", "id")}
 SHORTEST, LONGEST = 20, 250  # characters of the English message
+BLOCK, HELD_OUT = 20, 8  # messages
 BESIDE = (2, 6)  # other messages of the window
 TRUE, MARKED, ENGLISH = 0.5, 0.7, 0.5  # shares: true claims; with a name or number put to them; with English on one side
 VARIABLE = re.compile(r"%\(?\w*\)?[sd]|{[^}]*}|<[^>]*>")
 
 
-def messages(folder: Path) -> list[dict[str, str]]:
-    """Each message by language, English among them, in the order of their files: neighbours speak of like things."""
+def messages(folder: Path, held_out: bool = False) -> list[dict[str, str]]:
+    """Each message by language, English among them, in the order of their files: neighbours speak of like things.
+
+    One block of BLOCK in HELD_OUT is left out for calibration, or is given alone.
+    """
     found: dict[str, dict[str, str]] = {}
     for language in LANGUAGES:
         for locale in LOCALES.get(language, (language,)):
@@ -32,7 +36,7 @@ def messages(folder: Path) -> list[dict[str, str]]:
                 for entry in polib.pofile(str(path)).translated_entries():
                     if entry.msgstr and SHORTEST <= len(entry.msgid) <= LONGEST:
                         found.setdefault(entry.msgid, {"en": _plain(entry.msgid)}).setdefault(language, _plain(entry.msgstr))
-    return list(found.values())
+    return [message for i, message in enumerate(found.values()) if (i // BLOCK % HELD_OUT == 0) == held_out]
 
 
 def stream(found: list[dict[str, str]], rows: list[Row], seed: int) -> Iterator[Claim]:

@@ -20,7 +20,7 @@ from index.language import detect
 from rag import Hit, SpanReader
 from rag.read import WEIGHTS
 from rag.support import Features, ReaderSupport, SupportCalibration
-from training import claims, data
+from training import claims, data, parallel
 from training.calibrate import crossed
 
 NAMES = ("whole", "worst", "span", "numbers", "crossing")
@@ -83,15 +83,19 @@ def main() -> None:
     parser.add_argument("--lexicon", type=Path, default=Path("checkpoints/lexicon.json"), help="what training mined")
     parser.add_argument("--out", type=Path, default=WEIGHTS / "calibration.json")
     parser.add_argument("--claims", type=int, default=800, help="of each kind (default: 800)")
+    parser.add_argument("--messages", type=Path, help="unpacked wheels of Django and Wagtail, as in training")
     options = parser.parse_args()
     found = half(data.sources(options.data, held_out=True), second=False)
     lexicon = json.loads(options.lexicon.read_text(encoding="utf-8"))
     known = {name: source for name, source in found.items() if source.language in lexicon}
     support, measured = ReaderSupport(SpanReader(), RAW), list[tuple[Features, bool, bool]]()
+    messages = parallel.messages(options.messages, held_out=True) if options.messages else []
+    rows = [row for source in known.values() for row in source.rows]
     streams = (
         (claims.stream(found, {}, 1), options.claims, False),
         (claims.stream(known, lexicon, 2, switched=1.0), options.claims, True),
         (across(data.sources(options.data, held_out=True), random.Random(3)), options.claims, True),
+        (parallel.stream(messages, rows, 4), options.claims * bool(messages), True),
     )
     for stream, count, over in streams:
         for claim in islice(stream, count):
