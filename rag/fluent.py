@@ -141,12 +141,12 @@ class _Draft:
         return self._made(writer, [s for s in shown if s.supported is not False] if writer.strict else shown)
 
     def whole(self, writer: Writer) -> Answer:
-        """The whole answer; the refusal where the LLM refused, the reader's answer where nothing that it said is borne out."""
+        """The whole answer; the refusal where the LLM refused; where nothing is borne out the reader's answer, or, strict, the refusal."""
         kept = [s for s in self._statements if s.supported or not (writer.strict or self._refuses(s.text))]
         base = replace(self._base, dropped=self._dropped)
         if any(statement.supported for statement in kept):
             return self._made(writer, kept)
-        if any(self._refuses(statement.text) for statement in self._statements):
+        if writer.strict or any(self._refuses(statement.text) for statement in self._statements):
             nearest = base.nearest or (replace(base.citations[0], number=0) if base.citations else None)
             return replace(
                 base, answered=False, text=refusal(base.language), citations=(), nearest=nearest, model=writer.name, confidence=0.0

@@ -157,6 +157,11 @@ def test_strict_leaves_out_what_is_not_borne_out(index: Index) -> None:
     assert not any("Aldrin walked second. [" in answer.text for answer in given)
 
 
+def test_strict_refuses_where_nothing_is_left(index: Index) -> None:
+    answer = last(index, "Buzz Aldrin walked first. [1]", strict=True)
+    assert not answer.answered and answer.text == REFUSAL["en"] and not answer.citations and answer.nearest
+
+
 @pytest.mark.parametrize("question", [MOON, "Qui a marché en premier sur la Lune ?"])
 def test_the_llms_refusal_is_the_one_refusal(index: Index, question: str) -> None:
     language = "fr" if question.startswith("Qui") else "en"
