@@ -67,16 +67,16 @@ def answer(found: Answer, whole: bool = True, collection: str = "", thread: str 
     def quotation(citation: Citation) -> str:
         return _quotation(citation, collection, found.language)
 
-    parts = [
-        _short(found, collection) if found.answered else _refused(found),
-        *map(quotation, found.citations),
-    ]
+    parts = [_short(found, collection) if found.answered else _refused(found)]
+    if whole or not found.statements:  # below words that still grow, quotations would jump
+        parts += map(quotation, found.citations)
     if found.asked and found.asked != found.question:
         parts.insert(0, f'<p class="cite-asked" dir="auto">Read as: {text(found.asked)}</p>')
     if found.note:
         parts.insert(0, f'<p class="cite-note" role="status">{text(found.note)}</p>')
     if found.nearest:
         parts.append('<p class="cite-label">The nearest passage, for you to judge:</p>' + quotation(found.nearest))
+    if found.nearest and found.nearest.score < found.threshold:
         by = f"It answers by {found.nearest.score:.1%}; an answer is given from {found.threshold:.1%} on."
         parts.append(f'<p class="cite-label">{by} Other words, or a document that says it, would change that.</p>')
     if whole:

@@ -7,7 +7,7 @@ import pytest
 
 from page import html
 from rag import Rag
-from rag.types import Answer, Citation
+from rag.types import Answer, Citation, Statement
 
 NASTY = (
     '<script>alert(1)</script><img src="http://evil.test/x" onerror=x>![a](http://evil.test/y)`$&"\'\n\n# not a heading'
@@ -93,3 +93,14 @@ def test_a_long_quote_is_folded_around_its_answer_and_languages_are_labelled() -
 def test_a_refusal_says_what_was_missing(rag: Rag) -> None:
     shown = html.answer(rag.invoke("zebra unicorn dragon?"))
     assert "an answer is given from 50.0% on" in shown
+
+
+def test_an_llms_words_are_escaped_and_marked() -> None:
+    made = citation("Les drones turcs sont imparables.", "turcs")
+    said = (Statement("Turkish drones.", (1,), True, 0.9), Statement(NASTY, (), False, 0.1), Statement(NASTY))
+    found = replace(answered(made), statements=said, note=NASTY, model="llm")
+    whole, growing = html.answer(found), html.answer(found, whole=False)
+    for raw in ("<script", "<img", "\n", "`", "$"):
+        assert raw not in whole + growing
+    assert "cite-unsupported" in whole and "cite-pending" in whole and html.UNSUPPORTED in whole
+    assert whole.count("cite-ref") == 2 and "<blockquote" in whole and "<blockquote" not in growing
