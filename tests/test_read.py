@@ -18,13 +18,13 @@ def hit(text: str, start: int = 0) -> Hit:
 class PointingEngine:
     """Points at the third to the fifth passage token of every row and calls long rows relevant."""
 
-    def run(self, ids: np.ndarray, mask: np.ndarray, passage: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def run(self, ids: np.ndarray, mask: np.ndarray, passage: np.ndarray) -> tuple[np.ndarray, ...]:
         start = np.where(passage == 1, 0.0, -1e4)
         end = start.copy()
         for row, flags in enumerate(passage):
             first = int(flags.argmax())
             start[row, first + 2] = end[row, first + 4] = 5.0
-        return start, end, mask.sum(axis=1).astype("f4") - 15
+        return start, end, mask.sum(axis=1).astype("f4") - 15, start
 
 
 def test_spans_have_document_offsets() -> None:
