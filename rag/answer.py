@@ -146,16 +146,16 @@ class Rag(Runnable[str, Answer]):
             and self.reader.confidence(readings[0].relevance) < SURE
             and not names(question)
         ):
-            both = f"{checked(previous[-CARRIED:])} {question}"
+            before = checked(previous[-CARRIED:])
+            both = f"{before} {question}"
             others = self._read(both, k, language, documents, clock)
             again = self._follows(question, readings, others)
             clock.lap("read")
-            if again:
+            if again and not self._echoes(self._chosen(others, again), self._read(before, k, language, documents, clock)):
                 asked, readings = both, others
-        chosen = [
-            (reading, self._within(reading, span, again.get(str(reading.hit.chunk.id))))
-            for reading, span in select(readings, self.threshold)
-        ]
+            else:
+                again = {}
+        chosen = self._chosen(readings, again)
         citations, dropped = self._resolve(chosen)
         nearest = None if citations else self._nearest(readings)
         clock.lap("cite")
@@ -184,6 +184,18 @@ class Rag(Runnable[str, Answer]):
             return {}
         *there, own = self.reader.read(question, [*(reading.hit for reading in both), alone[0].hit])
         return {str(r.hit.chunk.id): r for r in there} if there[0].relevance >= AGREED * own.relevance else {}
+
+    def _chosen(self, readings: list[Reading], again: dict[str, Reading]) -> list[tuple[Reading, Span]]:
+        return [
+            (reading, self._within(reading, span, again.get(str(reading.hit.chunk.id))))
+            for reading, span in select(readings, self.threshold)
+        ]
+
+    @staticmethod
+    def _echoes(chosen: list[tuple[Reading, Span]], before: list[Reading]) -> bool:
+        """Whether the first answer is what the question before was answered with: then nothing was asked of it anew."""
+        said = [(reading.hit, span) for reading in before[:MOST] for span in reading.spans[:1]]
+        return any(_same_place(reading.hit, span, *other) for reading, span in chosen[:1] for other in said)
 
     def _within(self, reading: Reading, span: Span, again: Reading | None) -> Span:
         """The best new span in the sentence that holds the old one, or the old one."""

@@ -8,6 +8,7 @@ from conftest import SEED
 
 from rag import Rag, SpanReader
 from rag.evaluate import Question, evaluate
+from rag.types import Exchange
 
 pytestmark = pytest.mark.model
 TEXT = SEED.read_text(encoding="utf-8")
@@ -66,3 +67,9 @@ def test_confidence_grows_with_relevance(seed_rag: Rag) -> None:
     assert isinstance(seed_rag.reader, SpanReader)
     found = [seed_rag.reader.confidence(relevance / 10) for relevance in range(11)]
     assert found == sorted(found) and 0 <= found[0] < found[-1] <= 1
+
+
+@pytest.mark.parametrize("before", ["Which country has a military base in Armenia?", "Who called for an immediate ceasefire?"])
+def test_the_answer_before_is_not_given_again(seed_rag: Rag, before: str) -> None:
+    for question in ("How do I bake sourdough bread?", "What is the price of gold?"):
+        assert not seed_rag.invoke(question, history=[Exchange(before, "")]).answered
