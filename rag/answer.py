@@ -3,6 +3,7 @@
 Takes a question; gives an `Answer`. `Rag` is a LangChain Runnable: `invoke`, `stream`, `batch`, `ainvoke` and tracing come with it.
 """
 
+import re
 import time
 import unicodedata
 from collections.abc import Collection, Iterator, Sequence
@@ -31,6 +32,8 @@ MOST_CITATIONS = 4
 K = 8  # passages read
 SURE = 0.5  # the confidence above which a question is taken to stand alone, as is one with a name or a number
 AGREED = 0.5  # of its own best relevance that a follow-up has in the passage which the question before leads to
+LONG_WORD = re.compile(r"[^\W\d_]{4,}")
+OWN_SUBJECT = 3  # long words: such a question is no "and when?", and is not answered with the answer before
 CARRIED = 300  # characters of the question before, at most, that a follow-up is read with
 
 
@@ -140,6 +143,7 @@ class Rag(Runnable[str, Answer]):
         clock.lap("language")
         readings = self._read(question, k, language, documents, clock)
         again: dict[str, Reading] = {}
+        near: list[Reading] = []  # where a question that is not answered seemed to lead
         if (
             previous.strip()
             and readings
@@ -151,13 +155,14 @@ class Rag(Runnable[str, Answer]):
             others = self._read(both, k, language, documents, clock)
             again = self._follows(question, readings, others)
             clock.lap("read")
-            if again and not self._echoes(self._chosen(others, again), self._read(before, k, language, documents, clock)):
+            own = len(LONG_WORD.findall(question)) >= OWN_SUBJECT
+            if again and own and self._echoes(self._chosen(others, again), self._read(before, k, language, documents, clock)):
+                again, near = {}, others
+            elif again:
                 asked, readings = both, others
-            else:
-                again = {}
         chosen = self._chosen(readings, again)
         citations, dropped = self._resolve(chosen)
-        nearest = None if citations else self._nearest(readings)
+        nearest = None if citations else self._nearest(near or readings)
         clock.lap("cite")
         right = self.reader.confidence(readings[0].relevance) if readings else 0.0
         return Answer(

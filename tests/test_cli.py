@@ -113,7 +113,10 @@ def test_watch_follows_a_folder(tmp_path: Path) -> None:
     (texts / "moon.txt").write_text("The Moon orbits the Earth.")
     command = [sys.executable, "-m", "rag", "index", "texts", "--watch"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
-    process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 a shell's background job ignores it
+    )  # fmt: skip
     try:
         assert process.stdout
         lines = iter(process.stdout.readline, "")

@@ -112,5 +112,5 @@ def _reopen(visit: Visit, name: str, address: str) -> None:
     page.wait_for_function("document.activeElement.id === 'cite-mark'")
     assert "Mirela Fontane" in (page.text_content("#cite-mark") or "")
     visit.shot(f"{name}-14-reopened")
-    visit.ask("Jusqu'à quand un gardien y a-t-il vécu ?")
-    assert "1980" in page.locator(".cite-done").last.inner_text()
+    visit.ask("Qui a construit le phare de Zalawar ?")
+    assert "Mirela Fontane" in page.locator(".cite-done").last.locator(".cite-short").inner_text()
