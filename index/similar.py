@@ -66,7 +66,7 @@ class Sketches:
         if not sketch or not self._ids:
             return None
         shares = (self._table[: len(self._ids)] == np.frombuffer(sketch, "<u4")).mean(axis=1)
-        for at in np.argsort(-shares)[:2]:
-            if self._ids[at] != but:
-                return (self._ids[at], float(shares[at])) if shares[at] >= ALIKE else None
-        return None
+        if but in self._ids:
+            shares[self._ids.index(but)] = 0
+        best = int(shares.argmax())
+        return (self._ids[best], float(shares[best])) if shares[best] >= ALIKE else None

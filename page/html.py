@@ -76,9 +76,9 @@ def answer(found: Answer, whole: bool = True, collection: str = "", thread: str 
         parts.insert(0, f'<p class="cite-note" role="status">{text(found.note)}</p>')
     if found.nearest:
         parts.append('<p class="cite-label">The nearest passage, for you to judge:</p>' + quotation(found.nearest))
-    if found.nearest and found.nearest.score < found.threshold:
-        by = f"It answers by {found.nearest.score:.1%}; an answer is given from {found.threshold:.1%} on."
-        parts.append(f'<p class="cite-label">{by} Other words, or a document that says it, would change that.</p>')
+        if found.nearest.score < found.threshold:
+            by = f"It answers by {found.nearest.score:.1%}; an answer is given from {found.threshold:.1%} on."
+            parts.append(f'<p class="cite-label">{by} Other words, or a document that says it, would change that.</p>')
     if whole:
         parts.append(_why(found))
     if turn:

@@ -7,7 +7,7 @@ import re
 import time
 import unicodedata
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from langchain_core.documents import Document
@@ -16,19 +16,17 @@ from langchain_core.runnables import Runnable, RunnableConfig
 from index.language import detect
 from index.lexical import names
 from index.library import Index
+from rag.choose import MOST, compose, same_place, select
 from rag.cite import Citer
-from rag.fluent import Fluent
+from rag.fluent import Fluent, Read
 from rag.generate import Writer
 from rag.messages import refusal
 from rag.read import Reader, SpanReader
 from rag.retrieve import HybridRetriever
 from rag.support import ReaderSupport, Support
-from rag.types import Answer, Citation, Exchange, Hit, Reading, Span, by_answer
+from rag.types import Answer, Citation, Exchange, Hit, Reading, Span
 
 LONGEST_QUESTION = 2000  # characters
-SEVERAL = 0.2  # of the best reading's relevance: another source this sure is shown beside it
-MOST = 3  # different answers shown
-MOST_CITATIONS = 4
 K = 8  # passages read
 SURE = 0.5  # the confidence above which a question is taken to stand alone, as is one with a name or a number
 AGREED = 0.5  # of its own best relevance that a follow-up has in the passage which the question before leads to
@@ -50,6 +48,16 @@ def checked(question: str) -> str:
     if len(kept) > LONGEST_QUESTION:
         raise QuestionError(f"The question has {len(kept)} characters; at most {LONGEST_QUESTION} are read. Shorten it")
     return kept
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What was read for a question: as it was `asked`, the spans to show, and where to look for the nearest passage if none is."""
+
+    asked: str
+    readings: list[Reading]
+    chosen: list[tuple[Reading, Span]]
+    near: list[Reading]
 
 
 class Rag(Runnable[str, Answer]):
@@ -138,37 +146,26 @@ class Rag(Runnable[str, Answer]):
     def _answer(
         self, question: str, k: int | None, documents: Collection[str] | None, previous: str, clock: "_Clock"
     ) -> Answer:
-        asked = question = checked(question)
+        question = checked(question)
         language = detect(question)
         clock.lap("language")
-        readings = self._read(question, k, language, documents, clock)
-        again: dict[str, Reading] = {}
-        near: list[Reading] = []  # where a question that is not answered seemed to lead
-        if (
-            previous.strip()
-            and readings
-            and self.reader.confidence(readings[0].relevance) < SURE
-            and not names(question)
-        ):
-            before = checked(previous[-CARRIED:])
-            both = f"{before} {question}"
-            others = self._read(both, k, language, documents, clock)
-            again = self._follows(question, readings, others)
-            clock.lap("read")
-            own = len(LONG_WORD.findall(question)) >= OWN_SUBJECT
-            if again and own and self._echoes(self._chosen(others, again), self._read(before, k, language, documents, clock)):
-                again, near = {}, others
-            elif again:
-                asked, readings = both, others
-        chosen = self._chosen(readings, again)
-        citations, dropped = self._resolve(chosen)
-        nearest = None if citations else self._nearest(near or readings)
+
+        def read(asked: str) -> list[Reading]:
+            return self._read(asked, k, language, documents, clock)
+
+        readings = read(question)
+        found = _Found(question, readings, select(readings, self.threshold), readings)
+        sure = bool(readings) and self.reader.confidence(readings[0].relevance) >= SURE
+        if previous.strip() and readings and not sure and not names(question):
+            found = self._followed(found, checked(previous[-CARRIED:]), read, clock)
+        citations, dropped = self._resolve(found.chosen)
+        nearest = None if citations else self._nearest(found.near)
         clock.lap("cite")
-        right = self.reader.confidence(readings[0].relevance) if readings else 0.0
+        right = self.reader.confidence(found.readings[0].relevance) if found.readings else 0.0
         return Answer(
             question, bool(citations), compose(citations) if citations else refusal(language), language,
-            round(right if citations else 1 - right, 4), self.reader.name, tuple(citations), nearest, tuple(readings),
-            dropped, clock.laps, asked, self.threshold,
+            round(right if citations else 1 - right, 4), self.reader.name, tuple(citations), nearest, tuple(found.readings),
+            dropped, clock.laps, found.asked, self.threshold,
         )  # fmt: skip
 
     def _read(
@@ -180,6 +177,19 @@ class Rag(Runnable[str, Answer]):
         clock.lap("read")
         return readings
 
+    def _followed(self, own: _Found, before: str, read: Read, clock: "_Clock") -> _Found:
+        """What the question finds together with the one before, where it follows on that; what it finds alone otherwise."""
+        both = f"{before} {own.asked}"
+        others = read(both)
+        again = self._follows(own.asked, own.readings, others)
+        clock.lap("read")
+        if not again:
+            return own
+        chosen = [(r, self._within(r, span, again[str(r.hit.chunk.id)])) for r, span in select(others, self.threshold)]
+        if len(LONG_WORD.findall(own.asked)) >= OWN_SUBJECT and _echoes(chosen, read(before)):
+            return replace(own, near=others)
+        return _Found(both, others, chosen, others)
+
     def _follows(self, question: str, alone: list[Reading], both: list[Reading]) -> dict[str, Reading]:
         """Where a question follows on the one before, what it alone reads in the passages that both together lead to.
 
@@ -190,26 +200,10 @@ class Rag(Runnable[str, Answer]):
         *there, own = self.reader.read(question, [*(reading.hit for reading in both), alone[0].hit])
         return {str(r.hit.chunk.id): r for r in there} if there[0].relevance >= AGREED * own.relevance else {}
 
-    def _chosen(self, readings: list[Reading], again: dict[str, Reading]) -> list[tuple[Reading, Span]]:
-        return [
-            (reading, self._within(reading, span, again.get(str(reading.hit.chunk.id))))
-            for reading, span in select(readings, self.threshold)
-        ]
-
-    @staticmethod
-    def _echoes(chosen: list[tuple[Reading, Span]], before: list[Reading]) -> bool:
-        """Whether the first answer is what the question before was answered with: then nothing was asked of it anew."""
-        said = [(reading.hit, span) for reading in before[:MOST] for span in reading.spans[:1]]
-        return any(_same_place(reading.hit, span, *other) for reading, span in chosen[:1] for other in said)
-
-    def _within(self, reading: Reading, span: Span, again: Reading | None) -> Span:
+    def _within(self, reading: Reading, span: Span, again: Reading) -> Span:
         """The best new span in the sentence that holds the old one, or the old one."""
-        quote = self._citer.cite(0, reading.hit, span, 0.0) if again else None
-        inside = (
-            (new for new in again.spans if quote.start <= new.start and new.end <= quote.end)
-            if again and quote
-            else iter(())
-        )
+        quote = self._citer.cite(0, reading.hit, span, 0.0)
+        inside = (new for new in again.spans if quote and quote.start <= new.start and new.end <= quote.end)
         return next(inside, span)
 
     def _resolve(self, chosen: Sequence[tuple[Reading, Span]]) -> tuple[list[Citation], int]:
@@ -233,29 +227,10 @@ class Rag(Runnable[str, Answer]):
         return None
 
 
-def select(readings: Sequence[Reading], threshold: float) -> list[tuple[Reading, Span]]:
-    """The spans to show, from readings in order of relevance: the best, and others nearly as sure from other words."""
-    if not readings or readings[0].relevance < threshold:
-        return []
-    floor = max(threshold, SEVERAL * readings[0].relevance)
-    chosen: list[tuple[Reading, Span]] = []
-    for reading in readings:
-        if reading.relevance < floor or not reading.spans or len(chosen) == MOST_CITATIONS:
-            continue
-        span = reading.spans[0]
-        if not any(_same_place(reading.hit, span, other.hit, there) for other, there in chosen):
-            chosen.append((reading, span))
-    return chosen
-
-
-def _same_place(a: Hit, x: Span, b: Hit, y: Span) -> bool:
-    return a.chunk.metadata["document"] == b.chunk.metadata["document"] and x.start < y.end and y.start < x.end
-
-
-def compose(citations: Sequence[Citation]) -> str:
-    """The text of an answer without an LLM: the short answers with their numbers, then each quotation, verbatim."""
-    heads = [group[0].answer + " " + "".join(f"[{c.number}]" for c in group) for group in by_answer(citations)[:MOST]]
-    return "\n\n".join(["; ".join(heads), *(f"> {c.quote} [{c.number}]".replace("\n", "\n> ") for c in citations)])
+def _echoes(chosen: list[tuple[Reading, Span]], before: list[Reading]) -> bool:
+    """Whether the first answer is what the question before was answered with: then nothing was asked of it anew."""
+    said = [(reading.hit, span) for reading in before[:MOST] for span in reading.spans[:1]]
+    return any(same_place(reading.hit, span, *other) for reading, span in chosen[:1] for other in said)
 
 
 class _Clock:

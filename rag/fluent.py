@@ -25,6 +25,7 @@ MARKER = re.compile(rf"\s*{NUMBERS}")
 LEADING = re.compile(rf"^(?:\s*{NUMBERS})+[.,;。]?")
 HALF = re.compile(r"\s*[\[【][\d\s,;–†-]*$")  # a marker that the stream has not ended
 FORMATTING = re.compile(r"^#+\s+|\*\*|__|`+")
+NOTHING = ("", False, 0)  # no sentence
 
 Read = Callable[[str], list[Reading]]
 
@@ -46,16 +47,16 @@ class Fluent:
             yield base
             return
         base = replace(base, asked=asked, readings=tuple(readings))
-        draft = _Draft(base, [reading.hit for reading in readings[:PASSAGES]], self._support, self._citer)
+        draft = _Draft(base, [reading.hit for reading in readings[:PASSAGES]], self._writer, self._support, self._citer)
         try:
             for piece in self._writer.write(base.question, base.language, draft.passages, history, asked):
                 draft.add(piece)
-                yield draft.answer(self._writer)
+                yield draft.answer()
             draft.end()
         except LlmError as error:
             yield replace(base, note=f"{self._writer.name} did not answer ({error}). This is the answer without it.")
             return
-        yield draft.whole(self._writer)
+        yield draft.whole()
 
 
 def _merged(found: Sequence[Sequence[Reading]]) -> list[Reading]:
@@ -71,24 +72,26 @@ def _merged(found: Sequence[Sequence[Reading]]) -> list[Reading]:
 class _Draft:
     """What the LLM has said so far: sentences that are whole, checked, and the one in hand."""
 
-    def __init__(self, base: Answer, passages: list[Hit], support: Support, citer: Citer) -> None:
+    def __init__(self, base: Answer, passages: list[Hit], writer: Writer, support: Support, citer: Citer) -> None:
         self.passages = passages
-        self._base, self._support, self._citer = base, support, citer
+        self._base, self._writer, self._support, self._citer = base, writer, support, citer
         self._said, self._dropped = "", 0
-        self._rest = ("", False, 0)
+        self._rest = NOTHING
         self._statements: list[Statement] = []
         self._citations: list[Citation] = []
 
     def add(self, piece: str) -> None:
         """Take in what came; check the sentences that are whole now: those with another after them."""
         self._said += piece
-        *whole, self._rest = _sentences(HALF.sub("", self._said), self._base.language) or [("", False, 0)]
+        *whole, self._rest = self._cut() or [NOTHING]
         self._check(whole)
 
     def end(self) -> None:
         """No more comes: what is there is whole."""
-        self._check(_sentences(HALF.sub("", self._said), self._base.language))
-        self._rest = ("", False, 0)
+        self._check(self._cut())
+
+    def _cut(self) -> list[tuple[str, bool, int]]:
+        return _sentences(HALF.sub("", self._said), self._base.language)
 
     def _check(self, whole: list[tuple[str, bool, int]]) -> None:
         for text, line, _ in whole:
@@ -134,34 +137,36 @@ class _Draft:
         self._citations.append(made)
         return made.number
 
-    def answer(self, writer: Writer) -> Answer:
+    def answer(self) -> Answer:
         """What can be shown while more comes: the sentence in hand without its markers, unchecked."""
         rest = _bare(self._rest[0])
         shown = [*self._statements, Statement(rest, line=self._rest[1])] if rest else self._statements
-        return self._made(writer, [s for s in shown if s.supported is not False] if writer.strict else shown)
+        return self._made([s for s in shown if s.supported is not False] if self._writer.strict else shown)
 
-    def whole(self, writer: Writer) -> Answer:
+    def whole(self) -> Answer:
         """The whole answer; the refusal where the LLM refused; where nothing is borne out the reader's answer, or, strict, the refusal."""
-        kept = [s for s in self._statements if s.supported or not (writer.strict or self._refuses(s.text))]
+        kept = [s for s in self._statements if s.supported or not (self._writer.strict or self._refuses(s.text))]
         base = replace(self._base, dropped=self._dropped)
         if any(statement.supported for statement in kept):
-            return self._made(writer, kept)
-        if writer.strict or any(self._refuses(statement.text) for statement in self._statements):
+            return self._made(kept)
+        if self._writer.strict or any(self._refuses(statement.text) for statement in self._statements):
             nearest = base.nearest or (replace(base.citations[0], number=0) if base.citations else None)
             return replace(
-                base, answered=False, text=refusal(base.language), citations=(), nearest=nearest, model=writer.name, confidence=0.0
-            )
-        return replace(base, note=f"No passage bears out what {writer.name} said. This is the answer without it.")
+                base, answered=False, text=refusal(base.language), citations=(), nearest=nearest, model=self._writer.name,
+                confidence=0.0,
+            )  # fmt: skip
+        return replace(base, note=f"No passage bears out what {self._writer.name} said. This is the answer without it.")
 
     def _refuses(self, sentence: str) -> bool:
         known = (refusal(self._base.language), refusal("en"))
         return sentence.strip(" .。") in {text.strip(" .。") for text in known}
 
-    def _made(self, writer: Writer, statements: list[Statement]) -> Answer:
+    def _made(self, statements: list[Statement]) -> Answer:
         supported = [statement.support for statement in statements if statement.supported]
         return replace(
-            self._base, answered=True, text=plain(statements), citations=tuple(self._citations), nearest=None, model=writer.name,
-            confidence=round(sum(supported) / max(1, len(statements)), 4), dropped=self._dropped, statements=tuple(statements),
+            self._base, answered=True, text=plain(statements), citations=tuple(self._citations), nearest=None,
+            model=self._writer.name, confidence=round(sum(supported) / max(1, len(statements)), 4), dropped=self._dropped,
+            statements=tuple(statements),
         )  # fmt: skip
 
 

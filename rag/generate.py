@@ -18,14 +18,13 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 
 from rag.messages import refusal
-from rag.types import Exchange, Hit
+from rag.types import EXCHANGES, Exchange, Hit
 
 TIMEOUT = 60.0  # seconds for a whole answer
 CONTEXT = 4096  # tokens that a model is taken to read when it does not say
 ANSWER = 700  # tokens kept free for the answer
 LONGEST = 6000  # characters of an answer: what comes after is not waited for
 RETRIES = (0.3, 1.0)  # seconds before a model that failed without a word is asked again
-MOST_EXCHANGES = 6  # of the conversation that the model is shown
 LONGEST_PART = 300  # characters of a question that the model makes: more is talk
 MOST_PARTS = 3  # questions that one is taken apart into
 BYTES_A_TOKEN = 3  # of UTF-8: fewer than a model's tokenizer needs in any of the 12 languages of XQuAD
@@ -111,7 +110,7 @@ class Writer:
 
     def plan(self, question: str, history: Sequence[Exchange]) -> list[str]:
         """The question as it can be understood alone, then those that it is put together from; just itself where the model fails."""
-        told = "".join(f"User: {past.question}\nAnswer: {past.answer}\n" for past in history[-MOST_EXCHANGES:])
+        told = "".join(f"User: {past.question}\nAnswer: {past.answer}\n" for past in history[-EXCHANGES:])
         told = _last(told, self._room(PLAN, question))
         messages = [SystemMessage(PLAN), HumanMessage(f"{told}The last question: {question}")]
         try:
@@ -120,7 +119,7 @@ class Writer:
             return [question]
         asked = [found for line in lines if (found := BULLET.sub("", line).strip(" \t\"'«»")) and len(found) <= LONGEST_PART]
         asked = [found for found in asked if any(character.isalnum() for character in found)]
-        return [*asked[: 1 + MOST_PARTS]] or [question]
+        return asked[: 1 + MOST_PARTS] or [question]
 
     def write(
         self, question: str, language: str, passages: Sequence[Hit], history: Sequence[Exchange] = (), asked: str = ""
@@ -138,7 +137,7 @@ class Writer:
             shown.pop()
         room -= _tokens("".join(shown))
         past: list[BaseMessage] = []
-        for exchange in reversed(history[-MOST_EXCHANGES:]):
+        for exchange in reversed(history[-EXCHANGES:]):
             room -= _tokens(exchange.question + exchange.answer)
             if room < 0:
                 break

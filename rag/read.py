@@ -94,7 +94,7 @@ class Calibration:
     @classmethod
     def load(cls, path: Path = WEIGHTS / "calibration.json") -> "Calibration":
         """The calibration that belongs to the weights."""
-        return cls(**json.loads(path.read_text(encoding="utf-8"))["reader"])
+        return cls(**fitted("reader", path))
 
     def logit(self, relevance: float, margin: float, cosine: float, behind: float, crossing: bool) -> float:
         """The log-odds that a passage answers.
@@ -140,7 +140,7 @@ class SpanReader:
         nearest, language = max(hit.dense_score for hit in hits), detect(question)
         readings = []
         for i, (hit, pair) in enumerate(zip(hits, pairs, strict=True)):
-            spans, margin = self._spans(hit, pair, start[i], end[i])
+            spans, margin = spans_of(hit, pair, start[i], end[i])
             behind = nearest - hit.dense_score
             crossing = hit.chunk.metadata.get("language", language) != language
             logit = self.calibration.logit(float(relevance[i]), margin, hit.dense_score, behind, crossing)
@@ -168,15 +168,23 @@ class SpanReader:
             passage[row, : len(pair.ids)] = [side == 1 for side in pair.sequence_ids]
         return ids, (ids != PAD).astype(np.int64), passage
 
-    def _spans(self, hit: Hit, pair: Any, start: np.ndarray, end: np.ndarray) -> tuple[tuple[Span, ...], float]:
-        """The passage's best spans, and by how much the first beats "no answer"."""
-        best, null = best_spans(start, end, len(pair.ids)), float(start[0] + end[0])
-        text, spans = hit.chunk.page_content, []
-        for first, last, score in best:
-            a, b = trim(text, pair.offsets[first][0], pair.offsets[last][1])
-            if a < b:
-                spans.append(Span(hit.start + a, hit.start + b, score - null))
-        return tuple(spans), best[0][2] - null if best else NO_SPAN
+
+def fitted(part: str, path: Path) -> dict[str, float]:
+    """One part of the calibration beside the weights."""
+    return json.loads(path.read_text(encoding="utf-8"))[part]
+
+
+def spans_of(
+    hit: Hit, pair: Any, start: np.ndarray, end: np.ndarray, longest: int = LONGEST_ANSWER
+) -> tuple[tuple[Span, ...], float]:
+    """The passage's best spans of at most `longest` tokens, and by how much the first beats "none here"."""
+    best, null = best_spans(start, end, len(pair.ids), longest), float(start[0] + end[0])
+    text, spans = hit.chunk.page_content, []
+    for first, last, score in best:
+        a, b = trim(text, pair.offsets[first][0], pair.offsets[last][1])
+        if a < b:
+            spans.append(Span(hit.start + a, hit.start + b, score - null))
+    return tuple(spans), best[0][2] - null if best else NO_SPAN
 
 
 def sigmoid(logit: float) -> float:

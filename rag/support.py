@@ -4,7 +4,6 @@ Takes a sentence and hits; gives a `Backing` of each. The reader's own network d
 one fact was changed (`training.claims`); what else tells is whether every number of the sentence stands in the passage.
 """
 
-import json
 import re
 import unicodedata
 from collections.abc import Sequence
@@ -12,10 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
-
 from index.language import detect
-from rag.read import WEIGHTS, SpanReader, best_spans, sigmoid, trim
+from rag.read import NO_SPAN, WEIGHTS, SpanReader, fitted, sigmoid, spans_of
 from rag.types import Backing, Hit, Span
 
 LONGEST_EVIDENCE = 120  # tokens
@@ -33,7 +30,7 @@ class Support(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SupportCalibration:
-    """Logistic weights from what is measured to the probability of support, fitted by `training.calibrate`."""
+    """Logistic weights from what is measured to the probability of support, fitted by `training.support`."""
 
     whole: float
     worst: float
@@ -46,7 +43,7 @@ class SupportCalibration:
     @classmethod
     def load(cls, path: Path = WEIGHTS / "calibration.json") -> "SupportCalibration":
         """The calibration that belongs to the weights."""
-        return cls(**json.loads(path.read_text(encoding="utf-8"))["support"])
+        return cls(**fitted("support", path))
 
     def probability(self, features: "Features") -> float:
         """The probability of support."""
@@ -94,7 +91,8 @@ class ReaderSupport:
         language = detect(sentence)
         measured = []
         for i, (hit, pair) in enumerate(zip(hits, pairs, strict=True)):
-            span, lead = _evidence(hit, pair, start[i], end[i])
+            found, _ = spans_of(hit, pair, start[i], end[i], LONGEST_EVIDENCE)
+            span, lead = (found[0], found[0].score) if found else (_whole(hit), NO_SPAN)
             words = [doubt[i, at] for at, side in enumerate(pair.sequence_ids) if side == 0]
             lacking = len(numbers(sentence) - numbers(hit.chunk.page_content))
             crossing = int(hit.chunk.metadata.get("language", language) != language)
@@ -103,15 +101,8 @@ class ReaderSupport:
         return measured
 
 
-def _evidence(hit: Hit, pair: object, start: np.ndarray, end: np.ndarray) -> tuple[Span, float]:
-    """The passage's best evidence, and by how much it leads over none."""
-    best, null = best_spans(start, end, len(pair.ids), LONGEST_EVIDENCE), float(start[0] + end[0])  # type: ignore[attr-defined]
-    text = hit.chunk.page_content
-    for first, last, score in best:
-        a, b = trim(text, pair.offsets[first][0], pair.offsets[last][1])  # type: ignore[attr-defined]
-        if a < b:
-            return Span(hit.start + a, hit.start + b, score - null), score - null
-    return Span(hit.start, hit.start + len(text), 0.0), -10.0
+def _whole(hit: Hit) -> Span:
+    return Span(hit.start, hit.start + len(hit.chunk.page_content), 0.0)
 
 
 def numbers(text: str) -> set[str]:

@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from index.database import Database
-from rag.types import Exchange, plain
+from rag.types import EXCHANGES, Exchange, plain
 
-EXCHANGES = 6  # of a conversation that a question is asked with
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS threads (id TEXT PRIMARY KEY, title TEXT NOT NULL, updated TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS turns (

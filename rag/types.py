@@ -98,6 +98,9 @@ class Statement:
     line: bool = False
 
 
+EXCHANGES = 6  # of a conversation, at most, that a question is asked with
+
+
 @dataclass(frozen=True, slots=True)
 class Exchange:
     """A question asked before, and the answer's text."""

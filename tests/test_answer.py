@@ -6,7 +6,8 @@ from conftest import OverlapReader, TrigramEncoder
 
 from index import Index
 from rag import Hit, QuestionError, Rag, Reading, Span
-from rag.answer import LONGEST_QUESTION, MOST_CITATIONS, checked
+from rag.answer import LONGEST_QUESTION, checked
+from rag.choose import MOST_CITATIONS
 from rag.cite import enclosing
 from rag.messages import REFUSAL, refusal
 

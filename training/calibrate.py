@@ -177,6 +177,12 @@ def expected_error(pairs: list[tuple[float, bool]], bins: int = 10) -> float:
     return float(sum(gaps))
 
 
+def write(path: Path, **parts: dict[str, float]) -> None:
+    """Put these parts into the calibration; its others stay."""
+    kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    path.write_text(json.dumps(kept | parts, indent=2) + "\n", encoding="utf-8")
+
+
 def main() -> None:
     """Read, fit, write `calibration.json`, print the figures."""
     parser = argparse.ArgumentParser(prog="python -m training.calibrate", description=__doc__)
@@ -186,9 +192,7 @@ def main() -> None:
     parser.add_argument("--questions", type=int, default=30, help="questions about them (default: 30)")
     options = parser.parse_args()
     made, found = fit(list(cases(options.data, options.contexts, options.questions)))
-    kept = json.loads(options.out.read_text(encoding="utf-8")) if options.out.exists() else {}
-    kept |= {"reader": asdict(made), "figures": found}
-    options.out.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
+    write(options.out, reader=asdict(made), figures=found)
     print(json.dumps(found, indent=2))
 
 

@@ -6,6 +6,7 @@ the evaluation's text is in it.
 """
 
 import argparse
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -23,11 +24,16 @@ LOCALES = {"zh": "zh_Hans", "no": "nb", "tl": "fil"}
 def messages(django: Path, language: str) -> dict[str, str]:
     """English message → its translation."""
     found: dict[str, str] = {}
-    for path in sorted(django.glob(f"**/locale/{LOCALES.get(language, language)}/LC_MESSAGES/django.po")):
-        for entry in polib.pofile(str(path)).translated_entries():
-            if len(entry.msgid) >= LEAST_LENGTH and "%" not in entry.msgid and "{" not in entry.msgid and entry.msgstr:
-                found[entry.msgid] = entry.msgstr
+    for message, translation in translated(django, LOCALES.get(language, language)):
+        if len(message) >= LEAST_LENGTH and "%" not in message and "{" not in message:
+            found[message] = translation
     return found
+
+
+def translated(folder: Path, locale: str) -> Iterator[tuple[str, str]]:
+    """English messages of the wheels below a folder with their translations, file by file."""
+    for path in sorted(folder.glob(f"**/locale/{locale}/LC_MESSAGES/django.po")):
+        yield from ((entry.msgid, entry.msgstr) for entry in polib.pofile(str(path)).translated_entries() if entry.msgstr)
 
 
 def main() -> None:
@@ -39,16 +45,16 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("index/languages.safetensors"))
     options = parser.parse_args()
     encoder = SentenceEncoder(centred=False)
-    translated = {
+    known = {
         lang: found for lang in COMMON + OTHER if len(found := messages(options.django, lang)) >= LEAST_MESSAGES
     }
-    english = sorted({message for found in translated.values() for message in found})
+    english = sorted({message for found in known.values() for message in found})
     row = {message: i for i, message in enumerate(english)}
     table: dict[str, np.ndarray] = {}
     for kind, encode in (("passage", encoder.documents), ("query", encoder.queries)):
         base = encode(english)
         table[f"{kind}.en"] = base.mean(axis=0)
-        for language, found in translated.items():
+        for language, found in known.items():
             difference = encode(list(found.values())) - base[[row[message] for message in found]]
             table[f"{kind}.{language}"] = base.mean(axis=0) + difference.mean(axis=0)
             print(kind, language, len(found), flush=True)
