@@ -22,7 +22,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=120, help="time for the training loop, resumed runs counted")
     parser.add_argument("--negative", type=float, default=data.NEGATIVE, help="share of windows without the answer")
     parser.add_argument("--init", type=Path, help="continue from these weights instead of the embedder alone")
-    parser.add_argument("--messages", type=Path, help="unpacked wheels of Django and Wagtail: claims across languages")
+    parser.add_argument("--parallel", type=Path, help="translations to make claims across languages of (training.parallel)")
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
     options.out.mkdir(parents=True, exist_ok=True)
@@ -40,9 +40,9 @@ def main() -> None:
     retrieved = negatives.mine(found, options.work / "negatives.npz")
     examples = data.stream(found, words, retrieved, seed, options.negative)
     checked = claims.stream(found, words, seed + 1)
-    if options.messages:
+    if options.parallel:
         rows = [row for source in found.values() if source.language in ("en", "fr") for row in source.rows]
-        checked = claims.mixed(checked, parallel.stream(parallel.messages(options.messages), rows, seed + 2), seed + 3)
+        checked = claims.mixed(checked, parallel.stream(parallel.texts(options.parallel), rows, seed + 2), seed + 3)
     batches = train.batches(tokenizer, examples, checked, seed)
     steps = train.train(network, batches, options.minutes, checkpoint)
     notes = {"steps": str(steps), "minutes": str(options.minutes), "licence": "CC-BY-SA-4.0"}

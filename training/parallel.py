@@ -1,83 +1,122 @@
-"""Claims across languages, from interface messages that say the same in each: `--messages FOLDER` of the training.
+"""Claims across languages, from texts that say the same in each: `--parallel FOLDER` of the training.
 
-Takes unpacked wheels that carry translations (Django and Wagtail, both BSD-3-Clause); gives an endless, seeded stream of `Claim`s: a
-message in one language about a window of messages in another, with a name and a number put to both, and the same with the name or
-number exchanged, or with the message absent.
+Takes a folder with unpacked wheels that carry translations (Django and Wagtail, BSD-3-Clause) and unpacked packages of the help of
+LibreOffice (`libreoffice-help-*` of Debian, MPL-2.0); gives an endless, seeded stream of `Claim`s: a text in one language about a
+window of texts in another, true, with a name, a number or a negation changed, or with its evidence absent.
 """
 
+import html
 import random
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
-import polib
-
-from training.claims import Claim
-from training.data import NAME, NUMBER, Row
+from training.claims import Claim, corrupted
+from training.data import NAME, Row
+from training.languages import translated
 
 LANGUAGES = "ar bg cs da de el es fa fi fr he hi hu id it ja ko nl no pl pt ro ru sv th tr uk vi zh".split()
 LOCALES = {"zh": ("zh_Hans", "zh_CN"), "no": ("nb",), "pt": ("pt_BR", "pt_PT", "pt"), "id": ("id_ID", "id")}
-SHORTEST, LONGEST = 20, 250  # characters of the English message
-BLOCK, HELD_OUT = 20, 8  # messages
-BESIDE = (2, 6)  # other messages of the window
-TRUE, MARKED, ENGLISH = 0.5, 0.7, 0.5  # shares: true claims; with a name or number put to them; with English on one side
+HELP = {"en": "en-US", "pt": "pt-BR", "zh": "zh-CN"}  # folders of the help, where they are not the language's code
+SHORTEST, LONGEST = 20, 300  # characters of the English text
+BLOCK, HELD_OUT = 20, 8  # texts
+BESIDE = (2, 6)  # other texts of the window
+TRUE, MARKED, ENGLISH = 0.5, 0.5, 0.5  # shares: true claims; with a name or number put to them; with English on one side
+CUT = 0.3  # of the false ones that could be made otherwise
+OWN = ("number", "name", "negation")  # how a text without a name put to it is changed
 VARIABLE = re.compile(r"%\(?\w*\)?[sd]|{[^}]*}|<[^>]*>")
+PARAGRAPH = re.compile(r'<p id="([^"]+)" class="(?:paragraph|listitem|paragraphintable)"[^>]*>(.*?)</p>', re.DOTALL)
 
 
-def messages(folder: Path, held_out: bool = False) -> list[dict[str, str]]:
-    """Each message by language, English among them, in the order of their files: neighbours speak of like things.
+def texts(folder: Path, held_out: bool = False) -> list[dict[str, str]]:
+    """Each text by language, English among them, in the order of their files: neighbours speak of like things.
 
     One block of BLOCK in HELD_OUT is left out for calibration, or is given alone.
     """
     found: dict[str, dict[str, str]] = {}
     for language in LANGUAGES:
-        for locale in LOCALES.get(language, (language,)):
-            for path in sorted(folder.glob(f"**/locale/{locale}/LC_MESSAGES/django.po")):
-                for entry in polib.pofile(str(path)).translated_entries():
-                    if entry.msgstr and SHORTEST <= len(entry.msgid) <= LONGEST:
-                        found.setdefault(entry.msgid, {"en": _plain(entry.msgid)}).setdefault(language, _plain(entry.msgstr))
-    return [message for i, message in enumerate(found.values()) if (i // BLOCK % HELD_OUT == 0) == held_out]
+        for text, translation in [*_messages(folder, language), *_help(folder, language)]:
+            if SHORTEST <= len(text) <= LONGEST and translation != text:
+                found.setdefault(text, {"en": _plain(text)}).setdefault(language, _plain(translation))
+    return [text for i, text in enumerate(found.values()) if (i // BLOCK % HELD_OUT == 0) == held_out]
+
+
+def _messages(folder: Path, language: str) -> Iterator[tuple[str, str]]:
+    for locale in LOCALES.get(language, (language,)):
+        yield from translated(folder, locale)
+
+
+def _help(folder: Path, language: str) -> Iterator[tuple[str, str]]:
+    """Paragraphs of the help in English and in the language: they share their files' names and their own numbers."""
+    for english in sorted(folder.glob(f"**/help/{HELP['en']}/text/**/*.html")):
+        root, _, place = str(english).rpartition(f"/help/{HELP['en']}/")
+        other = Path(root, "help", HELP.get(language, language), place)
+        if other.exists():
+            known = dict(_paragraphs(other))
+            yield from ((text, known[number]) for number, text in _paragraphs(english) if known.get(number))
+
+
+def _paragraphs(path: Path) -> Iterator[tuple[str, str]]:
+    for number, inner in PARAGRAPH.findall(path.read_text(encoding="utf-8")):
+        yield number, html.unescape(re.sub(r"<[^>]+>", "", inner))
 
 
 def stream(found: list[dict[str, str]], rows: list[Row], seed: int) -> Iterator[Claim]:
-    """Claims without end; names come from `rows`."""
+    """Claims without end; names put to the texts come from `rows`."""
     rng = random.Random(seed)
-    names = [match[0] for row in rng.sample(rows, min(2000, len(rows))) for match in NAME.finditer(row.context)]
+    changed: Claim | None
+    names = sorted({match[0] for row in rng.sample(rows, min(2000, len(rows))) for match in NAME.finditer(row.context)})
+    known = {language: [i for i, text in enumerate(found) if language in text and len(text) > 1] for language in LANGUAGES}
     while True:
-        at = rng.randrange(len(found))
-        languages = sorted(found[at])
-        if len(languages) < 2:
+        told = rng.choice(LANGUAGES)
+        if not known[told]:
             continue
-        asked, told = rng.sample(languages, 2)
-        if rng.random() < ENGLISH and "en" not in (asked, told):
-            asked, told = ("en", told) if rng.random() < 0.5 else (asked, "en")
-        near = [m[told] for m in found[max(0, at - 30) : at + 30] if told in m and m is not found[at]]
-        near = rng.sample(near, min(len(near), rng.randint(*BESIDE)))
-        yield _claim(found[at][asked], found[at][told], near, names, rng)
+        at = rng.choice(known[told])
+        asked = rng.choice(sorted(found[at].keys() - {told}))
+        if rng.random() < ENGLISH and told != "en":
+            asked = "en"
+        if rng.random() < 0.5:
+            asked, told = told, asked
+        beside = [text for text in found[max(0, at - 30) : at + 30] if told in text and text is not found[at]]
+        near = [text[told] for text in rng.sample(beside, min(len(beside), rng.randint(*BESIDE)))]
+        if rng.random() < MARKED:
+            claim, changed = _marked(found[at][asked], found[at][told], near, names, rng)
+        else:
+            claim = _placed(found[at][asked], found[at][told], near, rng)
+            changed = corrupted(claim, [Row("", ", ".join(rng.sample(names, 20)), "", -1, -1)], asked, rng, OWN)
+        if rng.random() < TRUE:
+            yield claim
+        elif changed and rng.random() > CUT:
+            yield changed
+        elif near:
+            yield replace(_placed(claim.text, "", near, rng), true=False, kind="cut", start=-1, end=-1)
 
 
-def _claim(text: str, evidence: str, near: list[str], names: list[str], rng: random.Random) -> Claim:
-    mark = other = ""
-    if rng.random() < MARKED:
-        mark, other = (rng.choice(names), rng.choice(names)) if rng.random() < 0.6 else (str(_number(rng)), str(_number(rng)))
-    true = rng.random() < TRUE or (mark and mark.lower() == other.lower())
-    cut = not true and (not mark or rng.random() < 0.4)
-    first = mark + (": " if mark else "")
-    evidence = first + evidence if rng.random() < 0.5 or not mark else f"{evidence.rstrip('.。')} ({mark})."
-    near = [f"{rng.choice(names)}: {m}" if mark and not NUMBER.fullmatch(mark) and rng.random() < 0.5 else m for m in near]
+def _placed(text: str, evidence: str, near: list[str], rng: random.Random) -> Claim:
+    """A true claim whose evidence stands somewhere among the near ones."""
     before = near[: rng.randint(0, len(near))]
-    start = sum(len(m) + 1 for m in before)
-    window = " ".join([*before, *([] if cut else [evidence]), *near[len(before) :]]) or evidence[::-1]
-    if true:
-        return Claim(first + text, window, True, "said", start, start + len(evidence))
-    if cut:
-        return Claim(first + text, window, False, "cut")
-    return Claim(f"{other}: {text}", window, False, "number" if NUMBER.fullmatch(mark) else "name", changed=((0, len(other)),))
+    start = sum(len(other) + 1 for other in before)
+    window = " ".join([*before, *([evidence] if evidence else []), *near[len(before) :]])
+    return Claim(text, window, True, "said", start, start + len(evidence))
 
 
-def _number(rng: random.Random) -> int:
-    return rng.choice((rng.randrange(2, 100), rng.randrange(100, 3000), rng.randrange(1800, 2030)))
+def _marked(text: str, evidence: str, near: list[str], names: list[str], rng: random.Random) -> tuple[Claim, Claim]:
+    """A name or number put to the text and to its evidence; and another one put to it, which a near text may have."""
+    kind = rng.choice(("name", "name", "number"))
+    mark, *others = rng.sample(names, 8) if kind == "name" else [str(number) for number in _numbers(rng)]
+    shape = rng.choice(("{}: {}", "{1} ({0})."))
+    near = [shape.format(other, n.rstrip(".。")) if rng.random() < 0.6 else n for other, n in zip(others, near, strict=False)]
+    claim = _placed(f"{mark}: {text}", shape.format(mark, evidence.rstrip(".。")), near, rng)
+    other = rng.choice(others)
+    false = replace(claim, text=f"{other}: {text}", true=False, kind=kind, start=-1, end=-1, changed=((0, len(other)),))
+    return claim, false
 
 
-def _plain(message: str) -> str:
-    return " ".join(VARIABLE.sub("…", message).split())
+def _numbers(rng: random.Random) -> list[int]:
+    low, high = rng.choice(((2, 100), (100, 3000), (1800, 2030)))
+    return rng.sample(range(low, high), 8)
+
+
+def _plain(text: str) -> str:
+    return " ".join(VARIABLE.sub("…", text).split())

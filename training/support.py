@@ -8,7 +8,7 @@ import argparse
 import json
 import random
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from itertools import islice
 from pathlib import Path
 
@@ -21,9 +21,9 @@ from rag import Hit, SpanReader
 from rag.read import WEIGHTS
 from rag.support import Features, ReaderSupport, SupportCalibration
 from training import claims, data, parallel
-from training.calibrate import crossed
+from training.calibrate import crossed, write
 
-NAMES = ("whole", "worst", "span", "numbers", "crossing")
+NAMES = tuple(field.name for field in fields(Features))
 REAL = 2  # of the streams below: the one that is most like what will be met
 RAW = SupportCalibration(0.0, 0.0, 0.0, 0.0, 0.0, bias=0.0, threshold=0.5)
 
@@ -98,19 +98,19 @@ def main() -> None:
     parser.add_argument("--lexicon", type=Path, default=Path("checkpoints/lexicon.json"), help="what training mined")
     parser.add_argument("--out", type=Path, default=WEIGHTS / "calibration.json")
     parser.add_argument("--claims", type=int, default=800, help="of each kind (default: 800)")
-    parser.add_argument("--messages", type=Path, help="unpacked wheels of Django and Wagtail, as in training")
+    parser.add_argument("--parallel", type=Path, help="the texts in many languages, as in training")
     options = parser.parse_args()
     found = half(data.sources(options.data, held_out=True), second=False)
     lexicon = json.loads(options.lexicon.read_text(encoding="utf-8"))
     known = {name: source for name, source in found.items() if source.language in lexicon}
     support, measured = ReaderSupport(SpanReader(), RAW), list[tuple[Features, bool, bool]]()
-    messages = parallel.messages(options.messages, held_out=True) if options.messages else []
+    texts = parallel.texts(options.parallel, held_out=True) if options.parallel else []
     rows = [row for source in known.values() for row in source.rows]
     streams = (
         (claims.stream(found, {}, 1), options.claims, False),
         (claims.stream(known, lexicon, 2, switched=1.0), options.claims, True),
         (across(data.sources(options.data, held_out=True), random.Random(3)), options.claims, True),
-        (parallel.stream(messages, rows, 4), options.claims * bool(messages), True),
+        (parallel.stream(texts, rows, 4), options.claims * bool(texts), True),
     )
     real: list[tuple[Features, bool, bool]] = []
     for number, (stream, count, over) in enumerate(streams):
@@ -119,8 +119,7 @@ def main() -> None:
             measured.append((replace(features, crossing=int(over)), claim.true, over))
             real += [measured[-1]] if number == REAL else []
     made = fit(measured, real)
-    kept = json.loads(options.out.read_text(encoding="utf-8")) if options.out.exists() else {}
-    options.out.write_text(json.dumps({**kept, "support": asdict(made)}, indent=2) + "\n", encoding="utf-8")
+    write(options.out, support=asdict(made))
     print(json.dumps(asdict(made), indent=2))
 
 

@@ -28,7 +28,7 @@ WARM_UP = 150  # steps
 RATE_ENCODER, RATE_HEADS = 1e-4, 5e-4
 LONGEST = 288  # tokens of a question and its window
 SAVE_EVERY = 200  # steps
-CLAIMS = 0.35  # of the batches check claims, the others read
+CLAIMS = 0.25  # of the batches check claims, the others read
 EVIDENCE_WEIGHT = 0.3  # of the span loss where the span is a claim's evidence
 WORD_WEIGHT = torch.tensor(4.0)  # of a word that is not borne out: most are
 
