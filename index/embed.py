@@ -14,7 +14,7 @@ import numpy as np
 from safetensors.numpy import load_file
 
 from index.split import Range
-from index.weights import NAME, ModelError, bundled_model, quiet_transformers
+from index.weights import NAME, SPECIAL, ModelError, bundled_model, quiet_transformers
 
 BATCH = 4  # texts: their activations stay in the processor's cache, 1.4 times faster than 32 (docs/indexing.md)
 MEANS = Path(__file__).parent / "languages.safetensors"
@@ -113,10 +113,26 @@ class SentenceEncoder:
         return [[(int(a), int(b)) for a, b in spans] for spans in found["offset_mapping"]]
 
 
+def bundled_tokenizer() -> Any:
+    """A tokenizer of the bundled model without truncation or padding; its vocabulary (300 MB) is the embedder's own."""
+    from tokenizers import Tokenizer
+
+    loaded = _loaded(str(bundled_model()), True).tokenizer.backend_tokenizer
+    made = Tokenizer(loaded.model)
+    made.normalizer, made.pre_tokenizer = loaded.normalizer, loaded.pre_tokenizer
+    made.post_processor, made.decoder = loaded.post_processor, loaded.decoder
+    made.add_special_tokens(list(SPECIAL.values()))
+    return made
+
+
 @cache
 def _loaded(folder: str, local: bool) -> Any:
     """The model in a folder, once for all indexes of the process."""
     from sentence_transformers import SentenceTransformer  # imports torch: 6 s
 
+    from index.words import pack
+
     quiet_transformers()
-    return SentenceTransformer(folder, device="cpu", local_files_only=local)
+    model = SentenceTransformer(folder, device="cpu", local_files_only=local)
+    pack(model[0].auto_model, Path(folder))
+    return model

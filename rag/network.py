@@ -16,6 +16,7 @@ from torch import nn
 from transformers import AutoModel
 
 from index.weights import ModelError, quiet_transformers
+from index.words import pack
 
 FROZEN_LAYERS = 3  # the lowest hold the alignment between languages, and cost no backward pass
 BLOCK = 32  # weights that share a scale
@@ -29,6 +30,7 @@ class ReaderNetwork(nn.Module):
         super().__init__()
         quiet_transformers()
         self.encoder = AutoModel.from_pretrained(str(encoder_folder), add_pooling_layer=False)
+        pack(self.encoder, encoder_folder)
         hidden = self.encoder.config.hidden_size
         self.span = nn.Linear(hidden, 2)
         self.relevance = nn.Sequential(nn.Linear(hidden, hidden), nn.Tanh(), nn.Linear(hidden, 1))

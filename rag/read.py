@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from index.embed import bundled_tokenizer
 from index.language import detect
 from index.lexical import NO_SPACES
 from index.weights import bundled_model
@@ -127,9 +128,7 @@ class SpanReader:
 
     @cached_property
     def _tokenizer(self) -> Any:
-        from tokenizers import Tokenizer
-
-        return Tokenizer.from_file(str(bundled_model() / "tokenizer.json"))
+        return bundled_tokenizer()
 
     def read(self, question: str, hits: Sequence[Hit]) -> list[Reading]:
         """See `Reader`; all hits in one batch."""

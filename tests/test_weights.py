@@ -4,10 +4,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from conftest import ROOT
+from safetensors.torch import load_file
+from tokenizers import Tokenizer
 
-from index.embed import SentenceEncoder
+from index.embed import SentenceEncoder, bundled_tokenizer
 from index.weights import ModelError, bundled_model
+from index.words import PackedWords
 
 TEXTS = [
     "Who supplied drones?", "The quick brown fox jumps over the lazy dog.", "E = mc², naïve café, 3.14 % — “quoted”",
@@ -38,6 +42,25 @@ def test_any_sentence_transformers_folder_can_be_the_embedder() -> None:
     plain = SentenceEncoder(str(bundled_model()))
     assert plain.name != SentenceEncoder().name
     assert np.allclose(plain.query("Who?", "fr"), SentenceEncoder(centred=False).query("Who?"), atol=1e-5)
+
+
+@pytest.mark.model
+def test_packed_word_vectors_are_those_of_the_table() -> None:
+    table = load_file(bundled_model() / "model.safetensors")["embeddings.word_embeddings.weight"]
+    words = SentenceEncoder().model[0].auto_model.embeddings.word_embeddings
+    assert isinstance(words, PackedWords)
+    ids = torch.randint(0, len(table), (4, 2000), generator=torch.Generator().manual_seed(1))
+    assert torch.equal(words(ids), table[ids])
+
+
+@pytest.mark.model
+def test_the_readers_tokenizer_is_the_models_and_stays_untouched_by_the_embedder() -> None:
+    own = Tokenizer.from_file(str(bundled_model() / "tokenizer.json"))
+    shared = bundled_tokenizer()
+    SentenceEncoder().documents(["word " * 600, "a"])  # truncates and pads
+    for text in [*TEXTS, "word " * 600, "a <s> b"]:
+        assert shared.encode(text, "x").ids == own.encode(text, "x").ids
+        assert shared.encode(text).offsets == own.encode(text).offsets
 
 
 @pytest.mark.model
