@@ -155,7 +155,10 @@ def _other(rng: random.Random) -> str:
 
 def _put(claim: Claim, start: int, end: int, other: str, kind: str) -> Claim:
     text = claim.text[:start] + other + claim.text[end:]
-    return replace(claim, text=text, true=False, kind=kind, start=-1, end=-1, changed=((start, start + len(other)),))
+    word = re.compile(r"\s*\w+").match(text, start)  # what stands where something was taken out
+    stop = start + len(other) if other or not word else word.end()
+    changed = ((start, stop),) if stop > start else ()
+    return replace(claim, text=text, true=False, kind=kind, start=-1, end=-1, changed=changed)
 
 
 def _exchanged(claim: Claim, pattern: re.Pattern[str], others: list[str], rng: random.Random) -> Claim | None:

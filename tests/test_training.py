@@ -1,0 +1,151 @@
+"""The recipe's parts: labels that point at the right words, false claims that are false, and a run that goes on where it was killed."""
+
+import itertools
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import BertConfig, BertModel
+
+from index.embed import bundled_tokenizer
+from rag.network import ReaderNetwork, load, save
+from training import claims, data, parallel
+from training.calibrate import expected_error, quantile
+from training.train import Batch, collate, encode, train
+
+CONTEXTS = [
+    "Anna Berg founded the Harbour Museum in 1911. Its first director was Otto Lind. The museum moved to Bergen in 1954. "
+    "It holds 3,200 models of ships.",
+    "The Harbour Museum was closed by King Olav in 1940. A fire destroyed the east wing. In 1946 Maria Holm rebuilt it.",
+]
+ASKED = [("Who founded the museum in 1911?", 0, "Anna Berg"), ("Where did the Harbour Museum move to?", 0, "Bergen"),
+         ("Who rebuilt the Harbour Museum in 1946?", 1, "Maria Holm"), ("Who closed the museum?", 1, "King Olav")]  # fmt: skip
+
+
+@pytest.fixture
+def source() -> data.Source:
+    rows = []
+    for question, context, answer in ASKED:
+        start = CONTEXTS[context].index(answer)
+        rows.append(data.Row(question, CONTEXTS[context], "Museum", start, start + len(answer)))
+    return data.Source("en", rows * 10, {"Museum": CONTEXTS})
+
+
+def test_windows_hold_the_answer_and_negatives_do_not(source: data.Source) -> None:
+    rng = random.Random(1)
+    made_of = [(data.without_answer(row, 400), data.changed(row, source, 100, rng)) for row in source.rows]
+    assert all(any(kind) for kind in zip(*made_of, strict=True))
+    for row in source.rows:
+        answer = row.context[row.start : row.end]
+        shown = data.window(row, 100, rng)
+        assert shown.window[shown.start : shown.end] == answer
+        if without := data.without_answer(row, 400):
+            assert answer not in without.window
+        if made := data.changed(row, source, 100, rng):
+            new = next(w for w, old in zip(made.question.split(), row.question.split(), strict=False) if w != old)
+            assert new.strip("?") not in row.context
+
+
+def test_false_claims_differ_where_they_say_and_true_ones_have_evidence(source: data.Source) -> None:
+    names = {"squadshifts-newwiki.en": source}
+    kinds = set()
+    for claim in itertools.islice(claims.stream(names, {}, 1), 300):
+        kinds.add(claim.kind)
+        if claim.true:
+            evidence = claim.window[claim.start : claim.end]
+            assert evidence.strip() and (claim.kind != "said" or claim.text.split()[-1].strip(".") in evidence)
+        elif claim.kind in ("name", "number", "answer"):
+            ((start, end),) = claim.changed
+            assert claim.text[start:end] and claim.start == -1
+        assert not (claim.kind == "cut" and claim.text.strip() in claim.window)
+    assert {"said", "asked", "number", "name", "cut"} <= kinds
+
+
+@pytest.fixture
+def translations(tmp_path: Path) -> Path:
+    messages = tmp_path / "wheel" / "locale" / "fr" / "LC_MESSAGES"
+    messages.mkdir(parents=True)
+    pairs = [(f"The file number {i} could not be opened.", f"Le fichier numéro {i} n’a pas pu être ouvert.") for i in range(200)]
+    lines = [f'msgid "{english}"\nmsgstr "{french}"\n' for english, french in pairs]
+    (messages / "django.po").write_text('msgid ""\nmsgstr "Content-Type: text/plain; charset=UTF-8\\n"\n\n' + "\n".join(lines))
+    for language, text in (("en-US", "Choose <em>Tools</em> to set it &amp; go."), ("de", "Wählen Sie <em>Extras</em> &amp; los.")):
+        page = tmp_path / "help" / language / "text" / "a.html"
+        page.parent.mkdir(parents=True)
+        page.write_text(f'<p id="par_1" class="paragraph" dir="auto">{text}</p><p id="x" class="code">x = 1</p>')
+    return tmp_path
+
+
+def test_translations_are_aligned_and_held_out_once(translations: Path) -> None:
+    kept, left = parallel.texts(translations), parallel.texts(translations, held_out=True)
+    assert len(kept) + len(left) == 201 and not {t["en"] for t in kept} & {t["en"] for t in left}
+    assert {"en": "Choose Tools to set it & go.", "de": "Wählen Sie Extras & los."} in kept + left
+
+
+def test_claims_across_languages(translations: Path) -> None:
+    rows = [data.Row("", f"It was Xa{chr(97 + i)} Berg, by the sea.", "", -1, -1) for i in range(26)]
+    texts = parallel.texts(translations)
+    other = {text[a]: text[b] for text in texts for a, b in itertools.permutations(text, 2)}
+    seen = {True: 0, False: 0}
+    for claim in itertools.islice(parallel.stream(texts, rows, 1), 300):
+        seen[claim.true] += 1
+        said = next(text for text in other if text.rstrip(".") in claim.text) if claim.true else ""
+        assert not said or other[said].rstrip(".") in claim.window[claim.start : claim.end]
+        for start, end in claim.changed:
+            assert 0 <= start < end <= len(claim.text)
+    assert min(seen.values()) > 100
+
+
+@pytest.mark.model
+def test_labels_point_at_the_answers_tokens_and_at_the_changed_words(source: data.Source) -> None:
+    tokenizer, row = bundled_tokenizer(), source.rows[0]
+    ids, inside, start, end, doubt = encode(tokenizer, data.Example(row.question, row.context, row.start, row.end))
+    assert tokenizer.decode(ids[start : end + 1]) == "Anna Berg" and inside[start] and set(doubt) == {-1}
+    false = claims.Claim("Otto Lind founded it in 1911.", row.context, False, "name", changed=((0, 9),))
+    ids, inside, start, end, doubt = encode(tokenizer, false)
+    assert (start, end, doubt[0]) == (0, 0, 1)
+    assert tokenizer.decode([i for i, d in zip(ids[1:], doubt[1:], strict=True) if d == 1]) == "Otto Lind"
+    assert all(d == -1 for d, passage in zip(doubt, inside, strict=True) if passage)
+
+
+def test_a_killed_run_goes_on_and_its_weights_are_read_back(tmp_path: Path) -> None:
+    config = BertConfig(vocab_size=50, hidden_size=32, num_hidden_layers=4, num_attention_heads=2, intermediate_size=64)
+    BertModel(config, add_pooling_layer=False).save_pretrained(tmp_path / "tiny")
+    torch.manual_seed(1)
+    network = ReaderNetwork(tmp_path / "tiny")
+    frozen = network.encoder.encoder.layer[0].output.dense.weight.clone()
+
+    def steps(stop: int) -> Iterator[Batch]:
+        for _ in range(stop):
+            answered = ([5, 6, 7, 8], [False, False, True, True], 2, 3, [-1] * 4)
+            yield collate([answered, ([5, 6, 9, 9], [False, False, True, True], 0, 0, [-1] * 4)])
+
+    kept = tmp_path / "reader.pt"
+    with pytest.raises(StopIteration):
+        train(network, steps(250), 10, kept)  # killed: the checkpoint is of step 200
+    resumed = ReaderNetwork(tmp_path / "tiny")
+    with pytest.raises(StopIteration):
+        train(resumed, steps(200), 10, kept)
+    assert torch.load(kept, weights_only=True)["done"] == 400
+    assert torch.equal(resumed.encoder.encoder.layer[0].output.dense.weight, frozen)
+
+    save(resumed, tmp_path / "tiny", tmp_path / "out.safetensors", {"steps": "400"})
+    again, batch = load(tmp_path / "tiny", tmp_path / "out.safetensors"), next(steps(1))
+    start, _, relevance, _ = again(batch.ids, batch.mask, batch.passage)
+    assert start[0].argmax() == 2 and start[1].argmax() == 0 and relevance[0] > 0 > relevance[1]
+    assert (start - resumed(batch.ids, batch.mask, batch.passage)[0])[:, [0, 2, 3]].abs().max() < 0.5
+
+
+def test_calibration_figures() -> None:
+    assert quantile([(3.0, 1.0), (1.0, 1.0), (2.0, 1.0), (4.0, 1.0)], 0.5) == 2.0
+    assert expected_error([(0.9, True)] * 9 + [(0.9, False)]) == pytest.approx(0.0)
+    assert expected_error([(0.9, False)] * 4) == pytest.approx(0.9)
+
+
+def test_our_questions_across_languages_belong_to_rows() -> None:
+    from training.calibrate import CROSSED, crossed
+
+    lines = CROSSED.read_text(encoding="utf-8").splitlines()
+    assert sum(map(len, crossed().values())) == len(lines) == 145
+    assert len({line.split("\t")[1] for line in lines}) == 20
