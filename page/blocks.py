@@ -50,7 +50,7 @@ def blocks(desks: Desks) -> gr.Blocks:
                 gr.HTML('<div id="cite-suggestions" role="group" aria-label="Suggested questions"></div>')
                 box = gr.Textbox(
                     label="Your question", placeholder="Ask a question about the documents, in any language",
-                    submit_btn="Ask", max_length=2000, autofocus=True, elem_id="cite-question",
+                    submit_btn="Ask", max_length=2000, elem_id="cite-question",
                 )  # fmt: skip
             with gr.Column(scale=4, min_width=320):
                 gr.HTML(SOURCE)

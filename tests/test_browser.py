@@ -92,11 +92,14 @@ def test_ask_click_and_see_the_words_lit(visit: Visit, theme: tuple[int, str]) -
     visit.page.wait_for_function("document.querySelector('#cite-text').textContent.length > 50")
     visit.page.wait_for_function("document.querySelector('#cite-count').textContent.startsWith('Documents (')")
     visit.shot(f"{name}-1-welcome")
-    visit.ask("who supplied drones?")
     page = visit.page
+    assert page.evaluate("scrollY") == 0  # also where the box stands below the fold
+    visit.ask("who supplied drones?")
     assert "drones" in page.inner_text(".cite-done")
     page.wait_for_selector("#cite-mark")
     visit.shot(f"{name}-2-answer")
+    said, chat = page.locator(".cite-done .cite-short").bounding_box(), page.locator("#cite-chat").bounding_box()
+    assert said and chat and 0 <= said["y"] < chat["y"] + chat["height"] - said["height"]
     links = page.locator(".cite-done .cite-quote a.cite-ref")
     links.last.click()
     quote = page.locator(".cite-done .cite-quote").last

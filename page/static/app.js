@@ -174,6 +174,8 @@
     if (listed.length && !shown) await show({ doc: listed[0].id, start: -1, end: -1 }, false);
   }
 
+  const narrow = matchMedia("(max-width: 720px)"); // as in style.css: the chat stands above the source, not beside it
+
   // The newest question stays at the top of the chat, so that its answer reads from the first word.
   function settle() {
     const questions = document.querySelectorAll("#cite-chat .cite-question");
@@ -182,6 +184,7 @@
     if (!last || seen.has(last)) return;
     seen.add(last);
     scroller.scrollTop += last.getBoundingClientRect().top - scroller.getBoundingClientRect().top - 24;
+    if (narrow.matches) by("cite-chat").scrollIntoView({ block: "start" });
   }
 
   // Gradio reads a message's HTML source to screen readers; its text is what they should hear.
@@ -196,9 +199,13 @@
     });
   }
 
-  let started = false;
+  let started = false, ready = false;
   new MutationObserver(() => {
     if (!started && by("cite-text")) { started = true; first(); }
+    if (!ready && by("cite-question")) { // on a narrow screen a focused box would scroll the page, and open the keyboard
+      ready = true;
+      if (!narrow.matches) by("cite-question").querySelector("textarea").focus({ preventScroll: true });
+    }
     label();
     settle();
     document.querySelectorAll(".cite-done").forEach((answer) => {
