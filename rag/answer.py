@@ -110,10 +110,14 @@ class Rag(Runnable[str, Answer]):
 
     def stream(self, input: str, config: RunnableConfig | None = None, **kwargs: Any) -> Iterator[Answer]:
         """The answer as it grows: an LLM's words as they come, or the short form, then each quotation; the last is what `invoke` gives."""
+        yield from self._transform_stream_with_config(iter([input]), self._growing, config, **kwargs)
+
+    def _growing(self, questions: Iterator[str], **kwargs: Any) -> Iterator[Answer]:
+        (question,) = questions
         if self._fluent:
-            yield from self._answers(input, **kwargs)
+            yield from self._answers(question, **kwargs)
             return
-        answer = self.invoke(input, config, **kwargs)
+        answer = self._last(question, **kwargs)
         head, *quotes = answer.text.split("\n\n")
         for count in range(len(answer.citations)):
             yield replace(answer, text="\n\n".join([head, *quotes[:count]]), citations=answer.citations[: count + 1])

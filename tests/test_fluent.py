@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from conftest import OverlapReader, TrigramEncoder
+from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
@@ -72,6 +73,25 @@ def answers(index: Index, *says: Any, question: str = MOON, size: int = 3, **set
     model = Scripted(says=list(says), size=size, asked=[])
     writer = Writer(model, LlmSettings("scripted:test", **{"timeout": 5.0, **settings}))
     return list(Rag(index, OverlapReader(), writer=writer, support=OverlapSupport()).stream(question))
+
+
+class Traced(BaseCallbackHandler):
+    def __init__(self) -> None:
+        self.seen: list[Any] = []
+
+    def on_chain_start(self, serialized: Any, inputs: Any, **kwargs: Any) -> None:
+        self.seen.append(kwargs["name"])
+
+    def on_chain_end(self, outputs: Any, **kwargs: Any) -> None:
+        self.seen.append(outputs)
+
+
+def test_streams_are_traced_with_and_without_an_llm(index: Index) -> None:
+    writer = Writer(Scripted(says=["Neil Armstrong walked first on the Moon. [1]"], asked=[]), LlmSettings("scripted:test"))
+    for rag in (Rag(index, OverlapReader()), Rag(index, OverlapReader(), writer=writer, support=OverlapSupport())):
+        traced = Traced()
+        answer = list(rag.stream(MOON, {"callbacks": [traced]}))[-1]
+        assert traced.seen == ["Rag", answer]
 
 
 def last(index: Index, *says: Any, **options: Any) -> Answer:
