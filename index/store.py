@@ -15,7 +15,7 @@ from langchain_core.documents import Document
 
 COLLECTION = "chunks"
 BATCH = 1000  # chunks a write; Chroma's limit is 5461
-PAGE = 5000  # ids a read; SQLite's limit on variables is near 16,000
+PAGE = 1000  # chunks a read: Chroma needs 40 KB for each while it answers
 
 
 class Store:
