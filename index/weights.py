@@ -10,6 +10,7 @@ import importlib.util
 import itertools
 import json
 import os
+import shutil
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -51,6 +52,9 @@ def bundled_model(cache: Path | None = None) -> Path:
             partial = root / f"{folder.name}.partial"
             _convert(_checked_blob(), partial)
             partial.rename(folder)
+            for old in root.glob(f"{NAME}-*-v*"):  # what earlier versions converted: half a GB each
+                if old != folder:
+                    shutil.rmtree(old, ignore_errors=True)
     return folder
 
 

@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from tokenizers import Tokenizer
 
 from index.embed import SentenceEncoder, bundled_tokenizer
-from index.weights import ModelError, bundled_model
+from index.weights import NAME, ModelError, bundled_model
 from index.words import PackedWords
 
 TEXTS = [
@@ -96,13 +96,14 @@ def test_token_spans_cover_the_words() -> None:
 def test_two_processes_convert_at_once(tmp_path: Path) -> None:
     code = "import sys; from pathlib import Path; from index.weights import bundled_model; print(bundled_model(Path(sys.argv[1])))"
     command = [sys.executable, "-c", code, str(tmp_path)]
+    (tmp_path / f"{NAME}-1571fc98-v1").mkdir()  # of an earlier version: goes
     running = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     folders = {process.communicate(timeout=120)[0].strip() for process in running}
     assert len(folders) == 1 and all(process.returncode == 0 for process in running)
     made = Path(folders.pop())
     assert {p.name for p in tmp_path.iterdir() if p.is_dir()} == {made.name}
     whole = bundled_model()
-    for name in ("model.safetensors", "tokenizer.json"):
+    for name in ("model.safetensors", "tokenizer.json", "words.safetensors"):
         assert (made / name).stat().st_size == (whole / name).stat().st_size
 
 
