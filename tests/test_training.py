@@ -12,6 +12,7 @@ from transformers import BertConfig, BertModel
 from index.embed import bundled_tokenizer
 from rag.network import ReaderNetwork, load, save
 from training import claims, data, parallel
+from training.average import average
 from training.calibrate import expected_error, quantile
 from training.train import Batch, collate, encode, train
 
@@ -135,6 +136,11 @@ def test_a_killed_run_goes_on_and_its_weights_are_read_back(tmp_path: Path) -> N
     start, _, relevance, _ = again(batch.ids, batch.mask, batch.passage)
     assert start[0].argmax() == 2 and start[1].argmax() == 0 and relevance[0] > 0 > relevance[1]
     assert (start - resumed(batch.ids, batch.mask, batch.passage)[0])[:, [0, 2, 3]].abs().max() < 0.5
+
+    save(network, tmp_path / "tiny", tmp_path / "first.safetensors", {})
+    average(tmp_path / "first.safetensors", tmp_path / "out.safetensors", 0.75, tmp_path / "tiny", tmp_path / "mean.safetensors")
+    mean = load(tmp_path / "tiny", tmp_path / "mean.safetensors").span.weight
+    assert torch.allclose(mean, 0.25 * network.span.weight + 0.75 * resumed.span.weight, atol=2e-3)
 
 
 def test_calibration_figures() -> None:
