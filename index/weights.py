@@ -24,6 +24,7 @@ NAME = "multilingual-e5-small"
 BLOB_SHA256 = "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f"
 FORMAT = 2  # of the folder written here: raise it when the conversion changes
 BLOCK = np.dtype([("scale", "<f2"), ("nibbles", "u1", 16)])  # Q4_0: 32 weights of one row
+WORDS = "words.safetensors"  # the packed word vectors, which `words` reads
 SPECIAL = {"bos": "<s>", "pad": "<pad>", "eos": "</s>", "unk": "<unk>", "mask": "<mask>"}
 
 
@@ -182,7 +183,7 @@ def _convert(data: bytes, folder: Path) -> None:
     save_file(dict(_state(blob)), folder / "model.safetensors", {"format": "pt"})
     words = blob.blocks("emb.word").reshape(blob.vocab, -1)
     packed = {"codes": words["nibbles"].copy(), "scale": words["scale"].copy()}
-    save_file(packed, folder / "words.safetensors")
+    save_file(packed, folder / WORDS)
     _tokenizer(blob).save(str(folder / "tokenizer.json"))
     for name, content in _configs(blob).items():
         (folder / name).write_text(json.dumps(content, indent=2), encoding="utf-8")

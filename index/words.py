@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-FILE = "words.safetensors"  # in the model's folder, written by `weights`
+from index.weights import WORDS
 
 
 class PackedWords(nn.Module):
@@ -34,11 +34,11 @@ class PackedWords(nn.Module):
 
 @cache
 def _tables(folder: Path) -> tuple[torch.Tensor, torch.Tensor]:
-    stored = load_file(folder / FILE)
+    stored = load_file(folder / WORDS)
     return stored["codes"], stored["scale"]
 
 
 def pack(encoder: nn.Module, folder: Path) -> None:
     """Give a BERT encoder the packed table in place of its own, where the folder has one."""
-    if (folder / FILE).exists():
+    if (folder / WORDS).exists():
         encoder.embeddings.word_embeddings = PackedWords(*_tables(folder))  # type: ignore[union-attr]

@@ -13,7 +13,7 @@ from index.embed import bundled_tokenizer
 from rag.network import ReaderNetwork, load, save
 from training import claims, data, parallel
 from training.average import average
-from training.calibrate import expected_error, quantile
+from training.calibrate import CROSSED, crossed, expected_error, quantile
 from training.train import Batch, collate, encode, train
 
 CONTEXTS = [
@@ -149,9 +149,7 @@ def test_calibration_figures() -> None:
     assert expected_error([(0.9, False)] * 4) == pytest.approx(0.9)
 
 
-def test_our_questions_across_languages_belong_to_rows() -> None:
-    from training.calibrate import CROSSED, crossed
-
+def test_our_questions_across_languages_are_read_whole() -> None:
     lines = CROSSED.read_text(encoding="utf-8").splitlines()
     assert sum(map(len, crossed().values())) == len(lines) == 145
     assert len({line.split("\t")[1] for line in lines}) == 20

@@ -19,6 +19,7 @@ SHORTEST, LONGEST = 25, 320  # characters of a claim in an alphabet; in Chinese 
 ANSWERED = 0.6  # of the true claims, at most, are made of a question
 KINDS = {"number": 3.0, "name": 4.0, "answer": 4.0, "roles": 2.0, "negation": 2.5, "cut": 1.5}  # how often each is tried
 UNTIL_FOUND = 8  # corruptions tried before a claim is given up
+NEXT_WORD = re.compile(r"\s*\w+")
 ASKED = {  # the interrogative that a question has where its answer would stand
     "zh": re.compile(r"(?:是)?(?:什么人|什么|何人|谁|誰|哪一?[年个個位国國]|多少|何時|何处|何處|几|幾|甚麼|何)"),
     "ja": re.compile(r"(?:誰|何という[^はがのをに、]{1,6}|どこ|いつ|何[年月日人歳]?|どの[^はがのをに、]{1,5}|いくつ)"),
@@ -155,7 +156,7 @@ def _other(rng: random.Random) -> str:
 
 def _put(claim: Claim, start: int, end: int, other: str, kind: str) -> Claim:
     text = claim.text[:start] + other + claim.text[end:]
-    word = re.compile(r"\s*\w+").match(text, start)  # what stands where something was taken out
+    word = NEXT_WORD.match(text, start)  # what stands where something was taken out
     stop = start + len(other) if other or not word else word.end()
     changed = ((start, stop),) if stop > start else ()
     return replace(claim, text=text, true=False, kind=kind, start=-1, end=-1, changed=changed)

@@ -35,8 +35,9 @@ def texts(folder: Path, held_out: bool = False) -> list[dict[str, str]]:
     One block of BLOCK in HELD_OUT is left out for calibration, or is given alone.
     """
     found: dict[str, dict[str, str]] = {}
+    english = {path: list(_paragraphs(path)) for path in sorted(folder.glob(f"**/help/{HELP['en']}/text/**/*.html"))}
     for language in LANGUAGES:
-        for text, translation in [*_messages(folder, language), *_help(folder, language)]:
+        for text, translation in [*_messages(folder, language), *_help(english, language)]:
             if SHORTEST <= len(text) <= LONGEST and translation != text:
                 found.setdefault(text, {"en": _plain(text)}).setdefault(language, _plain(translation))
     return [text for i, text in enumerate(found.values()) if (i // BLOCK % HELD_OUT == 0) == held_out]
@@ -47,14 +48,14 @@ def _messages(folder: Path, language: str) -> Iterator[tuple[str, str]]:
         yield from translated(folder, locale)
 
 
-def _help(folder: Path, language: str) -> Iterator[tuple[str, str]]:
-    """Paragraphs of the help in English and in the language: they share their files' names and their own numbers."""
-    for english in sorted(folder.glob(f"**/help/{HELP['en']}/text/**/*.html")):
-        root, _, place = str(english).rpartition(f"/help/{HELP['en']}/")
+def _help(english: dict[Path, list[tuple[str, str]]], language: str) -> Iterator[tuple[str, str]]:
+    """Paragraphs of the help's English pages and of the language's: they share their files' names and their own numbers."""
+    for path, paragraphs in english.items():
+        root, _, place = str(path).rpartition(f"/help/{HELP['en']}/")
         other = Path(root, "help", HELP.get(language, language), place)
         if other.exists():
             known = dict(_paragraphs(other))
-            yield from ((text, known[number]) for number, text in _paragraphs(english) if known.get(number))
+            yield from ((text, known[number]) for number, text in paragraphs if known.get(number))
 
 
 def _paragraphs(path: Path) -> Iterator[tuple[str, str]]:

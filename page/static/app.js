@@ -202,9 +202,10 @@
   let started = false, ready = false;
   new MutationObserver(() => {
     if (!started && by("cite-text")) { started = true; first(); }
-    if (!ready && by("cite-question")) { // on a narrow screen a focused box would scroll the page, and open the keyboard
+    const box = ready ? null : document.querySelector("#cite-question textarea");
+    if (box) { // on a narrow screen a focused box would scroll the page, and open the keyboard
       ready = true;
-      if (!narrow.matches) by("cite-question").querySelector("textarea").focus({ preventScroll: true });
+      if (!narrow.matches) box.focus({ preventScroll: true });
     }
     label();
     settle();
