@@ -1,19 +1,22 @@
 """The recipe's parts: labels that point at the right words, false claims that are false, and a run that goes on where it was killed."""
 
+import gzip
 import itertools
 import random
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from transformers import BertConfig, BertModel
 
 from index.embed import bundled_tokenizer
 from rag.network import ReaderNetwork, load, save
-from training import claims, data, parallel
+from training import claims, data, dictionaries, parallel, projection
 from training.average import average
 from training.calibrate import CROSSED, crossed, expected_error, quantile
+from training.projection import Asked, Same
 from training.train import Batch, collate, encode, train
 
 CONTEXTS = [
@@ -36,17 +39,84 @@ def source() -> data.Source:
 
 def test_windows_hold_the_answer_and_negatives_do_not(source: data.Source) -> None:
     rng = random.Random(1)
-    made_of = [(data.without_answer(row, 400), data.changed(row, source, 100, rng)) for row in source.rows]
+    made_of = [(data.without_answer(row, 400, rng), data.changed(row, source, 100, rng)) for row in source.rows]
     assert all(any(kind) for kind in zip(*made_of, strict=True))
     for row in source.rows:
         answer = row.context[row.start : row.end]
         shown = data.window(row, 100, rng)
         assert shown.window[shown.start : shown.end] == answer
-        if without := data.without_answer(row, 400):
+        if without := data.without_answer(row, 400, rng):
             assert answer not in without.window
         if made := data.changed(row, source, 100, rng):
             new = next(w for w, old in zip(made.question.split(), row.question.split(), strict=False) if w != old)
             assert new.strip("?") not in row.context
+
+
+def test_windows_are_whole_sentences_with_and_without_the_answer(source: data.Source) -> None:
+    rng = random.Random(2)
+    whole = {context[a:b] for context in CONTEXTS for a, b in data.sentences(context)}
+    kinds = {True: 0, False: 0}
+    for example in itertools.islice(data.stream({"squadshifts-newwiki.en": source}, {}, {"squadshifts-newwiki.en": {}}, 1), 200):
+        kinds[example.start >= 0] += 1
+        assert all(example.window[a:b].strip() in {s.strip() for s in whole} for a, b in data.sentences(example.window))
+    assert min(kinds.values()) > 20
+    assert data.without_answer(data.Row("Who?", "Anna Berg.", "", 0, 9), 100, rng) is None
+
+
+def test_questions_change_language() -> None:
+    rng = random.Random(1)
+    english = {"who": {"de": "wer"}, "how many": {"de": "wie viele"}, "did": {"de": ""}, "ships": {"de": "Schiffe"}}
+    assert data.switch("Who did?", english, rng, shares=(1.0,)) == "wer ?"
+    assert data.switch("How many ships?", english, rng, shares=(1.0,)) == "wie viele Schiffe?"
+    assert data.switch("Nothing known", english, rng) == "Nothing known"
+    chinese = {"博物馆": {"en": "museum"}, "哪里": {"en": "where"}}
+    assert data.switch("港口博物馆在哪里?", chinese, rng, shares=(1.0,)) == "港口 museum 在 where ?"
+
+
+def test_passages_in_another_language_keep_their_answer(source: data.Source) -> None:
+    row, rng = source.rows[0], random.Random(1)
+    told = data._told(row, {"fr": "Le musée fut fondé par Anna Berg en 1911."}, rng)
+    assert told.context[told.start : told.end] == "Anna Berg" and told.question == row.question
+    assert data._told(row, {"fr": "Fondé par elle."}, rng) is row
+
+
+def test_dictionaries_give_headwords_and_short_translations(tmp_path: Path) -> None:
+    entries = ["river /ˈrɪvə/ <n>\n1. Fluss <masc> [geogr.], Strom\n   see: {rivers}\n", "bank\nBank (Geld); am Ufer des Flusses dort\n"]
+    text, index = "", ""
+    for entry in entries:
+        index += f"{entry.split()[0]}\t{_digits(len(text.encode()))}\t{_digits(len(entry.encode()))}\n"
+        text += entry
+    (tmp_path / "freedict-eng-deu.index").write_text(index)
+    (tmp_path / "freedict-eng-deu.dict.dz").write_bytes(gzip.compress(text.encode()))
+    assert dictionaries._entries(tmp_path / "freedict-eng-deu.index", "de") == {"river": ["Fluss", "Strom"], "bank": ["Bank"]}
+    asked = set(dictionaries._concepts())
+    assert {("en", "ru", "who", "кто"), ("fr", "zh", "où", "哪里"), ("en", "de", "the", "")} <= asked
+
+
+def _digits(number: int) -> str:
+    digits = {value: digit for digit, value in dictionaries.DIGITS.items()}
+    return (_digits(number // 64) if number > 63 else "") + digits[number % 64]
+
+
+def test_a_projection_brings_questions_to_their_passages() -> None:
+    rng = np.random.default_rng(1)
+    meaning, noise = rng.normal(size=(400, 32)), rng.normal(size=(32, 32))
+
+    def told(rows: np.ndarray, spread: float) -> np.ndarray:
+        return rows + spread * rng.normal(size=rows.shape) @ noise  # what is noise lies in other directions than what is meant
+
+    numbers = np.repeat(np.arange(200), 2)
+    meant = meaning[200 + numbers]
+    same = Same(told(meant, 0.3), told(meant, 0.3), numbers, np.array(["en", "fr"] * 200))
+    asked = Asked(*(told(meaning[:200], 0.3) for _ in range(3)), np.array(["en"] * 200), np.array(["fr"] * 200))
+    matrix = projection.fit((same, asked), stay=0.001)
+
+    def found(turn: np.ndarray) -> float:
+        fresh = rng.normal(size=(300, 32))
+        a, b = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True) for vectors in (told(fresh, 0.3) @ turn, told(fresh, 0.3) @ turn))
+        return float(((a @ b.T).argmax(axis=1) == np.arange(300)).mean())
+
+    assert found(matrix) > found(np.eye(32)) + 0.03
 
 
 def test_false_claims_differ_where_they_say_and_true_ones_have_evidence(source: data.Source) -> None:

@@ -1,6 +1,8 @@
 """`python -m training --data FOLDER --out rag/weights/`: the whole recipe, from data to the reader's weights."""
 
 import argparse
+import gzip
+import json
 from pathlib import Path
 
 import torch
@@ -22,14 +24,16 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=120, help="time for the training loop, resumed runs counted")
     parser.add_argument("--negative", type=float, default=data.NEGATIVE, help="share of windows without the answer")
     parser.add_argument("--init", type=Path, help="continue from these weights instead of the embedder alone")
-    parser.add_argument("--parallel", type=Path, help="translations to make claims across languages of (training.parallel)")
+    parser.add_argument("--parallel", type=Path, help="folder of translations (training.parallel) and dictionaries (training.dictionaries)")
+    parser.add_argument("--translated", type=Path, help="the questions in other languages (training.translate)")
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
     options.out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(SEED)
 
     encoder = bundled_model()
-    words = lexicon.mine(encoder, options.work / "lexicon.json")
+    words = lexicon.mine(encoder, options.work / "lexicon.json", options.parallel)
+    translated = json.loads(gzip.decompress(options.translated.read_bytes())) if options.translated else {}
     tokenizer = Tokenizer.from_file(str(encoder / "tokenizer.json"))
     tokenizer.enable_truncation(train.LONGEST, strategy="only_second")
     network = reader.load(encoder, options.init) if options.init else reader.ReaderNetwork(encoder)
@@ -38,7 +42,7 @@ def main() -> None:
     seed = SEED + (checkpoint.stat().st_mtime_ns % 10**6 if checkpoint.exists() else 0)  # other examples when resumed
     found = data.sources(options.data)
     retrieved = negatives.mine(found, options.work / "negatives.npz")
-    examples = data.stream(found, words, retrieved, seed, options.negative)
+    examples = data.stream(found, words, retrieved, seed, options.negative, translated)
     checked = claims.stream(found, words, seed + 1)
     if options.parallel:
         rows = [row for source in found.values() if source.language in ("en", "fr") for row in source.rows]

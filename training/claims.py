@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from training.data import BUDGETS, NAME, NUMBER, SHARES, SWITCHED, Row, Source, sentences, switch, window
+from training.data import BUDGETS, NAME, NUMBER, SHARES, SWITCHED, Lexicon, Row, Source, sentences, switch, window
 
 FALSE = 0.5  # of the stream
 ACROSS = 0.5  # of the claims, where there are messages in many languages
@@ -56,7 +56,7 @@ class Claim:
 
 
 def stream(
-    found: dict[str, Source], lexicon: dict[str, dict[str, dict[str, str]]], seed: int, switched: float = SWITCHED
+    found: dict[str, Source], lexicon: Lexicon, seed: int, switched: float = SWITCHED
 ) -> Iterator[Claim]:
     """Claims without end, files drawn by `data.SHARES`; `switched` of them in other languages' words where a lexicon is."""
     rng = random.Random(seed)

@@ -10,8 +10,8 @@ import json
 import random
 import re
 from collections import defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 SHARES = {  # of the stream; French and encyclopaedic text weigh more, the two large sets less
@@ -22,12 +22,20 @@ HELD_OUT = 25  # one context in so many is kept for validation and calibration
 NEGATIVE = 0.40  # of the stream
 KINDS = {"cut": 0.30, "retrieved": 0.30, "changed": 0.17, "sibling": 0.10, "stranger": 0.13}  # of the negatives
 SWITCHED = 0.5  # of the questions in a language with a lexicon
+TRANSLATED, TOLD = 0.5, 0.2  # of these, whole questions where there are translations; of the windows, where there are
 SWITCHED_WORDS = (0.4, 0.7, 1.0)  # of their known words, drawn for each
-BUDGETS = (300, 420, 420, 560, 560, 800)  # characters of a window in an alphabet; CJK windows take 0.4 of it
+BUDGETS = (120, 300, 420, 420, 560, 560, 800)  # characters of a window in an alphabet; CJK windows take 0.4 of it
+LEAST = 20  # characters of a context without the answer's sentences
 SENTENCE_END = re.compile(r"(?<=[.!?؟])\s+|(?<=[。！？])|\n+")
 WORD = re.compile(r"\w+")
+WORDS = re.compile(r"((?i:how (?:many|much|long))|\w+)")
+SPACELESS = re.compile(r"[^\s]*[\u3040-\u30ff\u4e00-\u9fff]")
+LONGEST_WORD = 8  # characters, in Chinese and Japanese
 NUMBER = re.compile(r"\d[\d.,]*\d|\d")
 NAME = re.compile(r"(?<=[\w,] )[A-ZÀ-ÞİŞĞ][\w’'-]+(?: [A-ZÀ-ÞİŞĞ][\w’'-]+)*")  # not the question's first word
+
+Lexicon = dict[str, dict[str, dict[str, str]]]  # source language → word → language → word
+Told = dict[str, dict[str, str]]  # text → language → translation
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +105,31 @@ def sentences(text: str) -> list[tuple[int, int]]:
 
 def window(row: Row, budget: int, rng: random.Random) -> Example:
     """Whole sentences around the answer, grown at random to either side up to `budget` characters."""
+    a, b = _grown(row.context, row.start, row.end, budget, rng)
+    return Example(row.question, row.context[a:b], row.start - a, row.end - a)
+
+
+def without_answer(row: Row, budget: int, rng: random.Random) -> Example | None:
+    """The window with the answer's sentences cut out: the nearest miss there is. None where little is left."""
     ranges = sentences(row.context)
-    first = next((i for i, (_, b) in enumerate(ranges) if row.start < b), 0)
-    last = next((i for i, (_, b) in enumerate(ranges) if row.end <= b), len(ranges) - 1)
+    before = "".join(row.context[a:b] for a, b in ranges if b <= row.start)
+    after = "".join(row.context[a:b] for a, b in ranges if a >= row.end)
+    text, answer = before + after, row.context[row.start : row.end]
+    if len(text) < LEAST or answer.lower() in text.lower():
+        return None
+    at = min(len(before), len(text) - 1)
+    a, b = _grown(text, at, at, budget, rng)
+    return Example(row.question, text[a:b], -1, -1)
+
+
+def _grown(context: str, start: int, end: int, budget: int, rng: random.Random) -> tuple[int, int]:
+    """The range of the whole sentences that hold `start` to `end`, and of others beside them, up to `budget` characters.
+
+    Windows with and without the answer are cut alike: a slice that begins inside a word would tell that it holds none.
+    """
+    ranges = sentences(context)
+    first = next((i for i, (_, b) in enumerate(ranges) if start < b), 0)
+    last = next((i for i, (_, b) in enumerate(ranges) if end <= b and i >= first), len(ranges) - 1)
     while True:
         sides = []
         if first > 0 and ranges[last][1] - ranges[first - 1][0] <= budget:
@@ -107,22 +137,11 @@ def window(row: Row, budget: int, rng: random.Random) -> Example:
         if last + 1 < len(ranges) and ranges[last + 1][1] - ranges[first][0] <= budget:
             sides.append(1)
         if not sides:
-            break
+            return ranges[first][0], ranges[last][1]
         if rng.choice(sides) < 0:
             first -= 1
         else:
             last += 1
-    a, b = ranges[first][0], ranges[last][1]
-    return Example(row.question, row.context[a:b], row.start - a, row.end - a)
-
-
-def without_answer(row: Row, budget: int) -> Example | None:
-    """The same context with the answer's sentences cut out: the nearest miss there is. None where little is left."""
-    ranges = sentences(row.context)
-    left = [(a, b) for a, b in ranges if b <= row.start or a >= row.end]
-    text = "".join(row.context[a:b] for a, b in left)[:budget]
-    answer = row.context[row.start : row.end]
-    return None if len(text) < 80 or answer.lower() in text.lower() else Example(row.question, text, -1, -1)
 
 
 def other_context(row: Row, source: Source, budget: int, rng: random.Random) -> Example | None:
@@ -153,8 +172,14 @@ def changed(row: Row, source: Source, budget: int, rng: random.Random) -> Exampl
 
 
 def _part(row: Row, context: str, budget: int, rng: random.Random) -> Example:
-    at = rng.randrange(max(1, len(context) - budget)) if len(context) > budget else 0
-    return Example(row.question, context[at : at + budget], -1, -1)
+    """Whole sentences of a context, around the one that shares most with the question or around any."""
+    ranges = sentences(context)
+    grams = _grams(row.question)
+    a, b = rng.choice(ranges)
+    if rng.random() < 0.5:
+        a, b = max(ranges, key=lambda ab: len(grams & _grams(context[ab[0] : ab[1]])))
+    a, b = _grown(context, a, b, budget, rng)
+    return Example(row.question, context[a:b], -1, -1)
 
 
 def _grams(text: str) -> set[str]:
@@ -162,47 +187,82 @@ def _grams(text: str) -> set[str]:
     return set(words) | {w[i : i + 2] for w in words if ord(w[0]) > 0x2E7F for i in range(len(w) - 1)}
 
 
-def switch(question: str, lexicon: dict[str, dict[str, str]], rng: random.Random) -> str:
-    """The question with a part of its known words, or all, in one other language."""
-    target, share = (
-        rng.choice(sorted({lang for entry in lexicon.values() for lang in entry})),
-        rng.choice(SWITCHED_WORDS),
-    )
+def switch(question: str, lexicon: dict[str, dict[str, str]], rng: random.Random, shares: Sequence[float] = SWITCHED_WORDS) -> str:
+    """The question with a part of its known words, or all, in one other language, drawn among those that know one of them."""
+    parts = list(words(question, lexicon))
+    known = sorted({target for part in parts for target in lexicon.get(part.lower(), {})})
+    if not known:
+        return question
+    target, share = rng.choice(known), rng.choice(shares)
+    spaced = SPACELESS.match(question) is not None
+    told = []
+    for part in parts:
+        other = lexicon.get(part.lower(), {}).get(target)
+        swapped = other is not None and rng.random() < share
+        told.append((f" {other} " if spaced else other) if swapped and other is not None else part)
+    return " ".join("".join(told).split())
 
-    def swap(match: re.Match[str]) -> str:
-        other = lexicon.get(match[0].lower(), {}).get(target)
-        return other if other and rng.random() < share else match[0]
 
-    return WORD.sub(swap, question)
+def words(question: str, lexicon: dict[str, dict[str, str]]) -> Iterator[str]:
+    """Words and what stands between them, in order; in Chinese and Japanese the longest that the lexicon knows, or single characters."""
+    if not SPACELESS.match(question):
+        yield from (part for part in WORDS.split(question) if part)
+        return
+    at = 0
+    while at < len(question):
+        lengths = range(min(LONGEST_WORD, len(question) - at), 1, -1)
+        length = next((n for n in lengths if question[at : at + n] in lexicon), 1)
+        yield question[at : at + length]
+        at += length
 
 
 def stream(
     found: dict[str, Source],
-    lexicon: dict[str, dict[str, dict[str, str]]],
+    lexicon: Lexicon,
     retrieved: dict[str, dict[str, list[str]]],
     seed: int,
     negative: float = NEGATIVE,
+    translated: dict[str, Told] | None = None,
 ) -> Iterator[Example]:
-    """Examples without end, drawn by `SHARES`, each file's rows in shuffled rounds; `retrieved` is `negatives.mine`'s."""
+    """Examples without end, drawn by `SHARES`, each file's rows in shuffled rounds.
+
+    `retrieved` is what `negatives.mine` found; `translated` what `training.translate` wrote: file → text → {language: translation}.
+    """
     rng = random.Random(seed)
     rounds: dict[str, list[Row]] = {name: [] for name in found}
     names = list(found)
     while True:
         name = rng.choices(names, [SHARES[n] for n in names])[0]
-        source = found[name]
+        source, told = found[name], (translated or {}).get(name, {})
         if not rounds[name]:
             rounds[name] = rng.sample(source.rows, len(source.rows))
         row = rounds[name].pop()
+        if rng.random() < TOLD:
+            row = _told(row, told.get(row.context, {}), rng)
         budget = int(rng.choice(BUDGETS) * (0.4 if source.language in ("ja", "zh") else 1))
         if rng.random() < negative:
             near = retrieved[name].get(row.question, [])
             example = _negative(row, source, found, near, budget, rng)
         else:
             example = window(row, budget, rng)
-        known = lexicon.get(source.language)
-        if known and rng.random() < SWITCHED:
-            example = Example(switch(example.question, known, rng), example.window, example.start, example.end)
+        known, others = lexicon.get(source.language), told.get(example.question)
+        if rng.random() < SWITCHED:
+            if others and rng.random() < TRANSLATED:
+                example = replace(example, question=others[rng.choice(sorted(others))])
+            elif known:
+                example = replace(example, question=switch(example.question, known, rng))
         yield example
+
+
+def _told(row: Row, others: dict[str, str], rng: random.Random) -> Row:
+    """The row with its context in another language, where the answer stands there in the same words, once; else the row."""
+    answer = row.context[row.start : row.end]
+    fit = [context for _, context in sorted(others.items()) if row.start >= 0 and context.count(answer) == 1]
+    if not fit:
+        return row
+    context = rng.choice(fit)
+    start = context.index(answer)
+    return replace(row, context=context, start=start, end=start + len(answer))
 
 
 def _negative(
@@ -211,7 +271,7 @@ def _negative(
     kind = rng.choices(list(KINDS), list(KINDS.values()))[0]
     made = None
     if kind == "cut":
-        made = without_answer(row, budget)
+        made = without_answer(row, budget, rng)
     elif kind == "changed":
         made = changed(row, source, budget, rng)
     elif kind == "retrieved" and near:
@@ -220,5 +280,5 @@ def _negative(
         made = other_context(row, source, budget, rng)
     if made is None:
         stranger = rng.choice(found[rng.choice(list(found))].rows)
-        made = Example(row.question, stranger.context[:budget], -1, -1)
+        made = _part(row, stranger.context, budget, rng)
     return made

@@ -1,64 +1,129 @@
-"""Where each language lies in the encoder's space: `python -m training.languages`, once, writes `index/languages.safetensors`.
+"""Where each language lies in the encoder's space, and how to turn that space: `python -m training.languages`.
 
-Takes the interface messages of Django in 51 languages (BSD-3-Clause), which say the same in each, so that what differs
-between two languages' mean vectors is the language and not the subject; gives the table that `index.embed` subtracts. None of
-the evaluation's text is in it.
+Takes texts that say the same in many languages (`training.parallel`), so that what differs between two languages' mean vectors is
+the language and not the subject, and questions with their passages; writes `index/languages.safetensors`, which `index.embed` applies:
+each language's mean as a passage and as a question, and the projection that `training.projection` fits on the vectors without them.
+None of the evaluation's text is in it.
 """
 
 import argparse
-from collections.abc import Iterator
+import gzip
+import json
+import random
 from pathlib import Path
 
 import numpy as np
-import polib
 from safetensors.numpy import save_file
 
 from index.embed import SentenceEncoder
 from index.language import COMMON, OTHER
+from training import data, lexicon, parallel, projection
+from training.projection import Asked, Same
 
-LEAST_LENGTH = 25  # characters of an English message: shorter ones are words without a sentence
-LEAST_MESSAGES = 60  # translated, for a language to enter the table
-LOCALES = {"zh": "zh_Hans", "no": "nb", "tl": "fil"}
+SEED = 5
+MANY = 14  # languages that a text has, to be one of those that are read in all of them
+SHARED = 330  # of these texts
+RARE, BESIDE = 120, 200  # a language that fewer of them have; the texts beside them that have most of the rare languages
+LEAST = 50  # texts of a language, for it to enter the table
+PER_FILE = 450  # questions
+BUDGETS = (120, 250, 420)  # characters of their passages
+CHOICE = 6  # languages that know most of a question's words
 
 
-def messages(django: Path, language: str) -> dict[str, str]:
-    """English message → its translation."""
-    found: dict[str, str] = {}
-    for message, translation in translated(django, LOCALES.get(language, language)):
-        if len(message) >= LEAST_LENGTH and "%" not in message and "{" not in message:
-            found[message] = translation
+def same(texts: list[dict[str, str]], rng: random.Random) -> list[tuple[int, str, str]]:
+    """(number of the text, language, text in that language): of some texts all languages, of others English and rarer ones."""
+    picked = rng.sample([text for text in texts if len(text) >= MANY], SHARED)
+    found = [(i, language, told) for i, text in enumerate(picked) for language, told in text.items()]
+    rare = {language for language in COMMON + OTHER if sum(language in text for text in picked) < RARE}
+    others = sorted((text for text in texts if text not in picked), key=lambda text: -len(rare & text.keys()))
+    for i, text in enumerate(others[:BESIDE], len(picked)):
+        found += [(i, language, text[language]) for language in ("en", *sorted(rare & text.keys()))]
     return found
 
 
-def translated(folder: Path, locale: str) -> Iterator[tuple[str, str]]:
-    """English messages of the wheels below a folder with their translations, file by file."""
-    for path in sorted(folder.glob(f"**/locale/{locale}/LC_MESSAGES/django.po")):
-        yield from ((entry.msgid, entry.msgstr) for entry in polib.pofile(str(path)).translated_entries() if entry.msgstr)
+def asked(source: data.Source, told: data.Told, words: data.Lexicon, rng: random.Random) -> list[tuple[str, str, str, str]]:
+    """(question, passage, the question in another language, that language), for PER_FILE rows of a file."""
+    made = []
+    for row in rng.sample([row for row in source.rows if row.start >= 0], PER_FILE):
+        scale = 0.4 if source.language in ("ja", "zh") else 1
+        shown = data.window(row, int(rng.choice(BUDGETS) * scale), rng).window
+        others = told.get(row.question, {})
+        if others:
+            language = rng.choice(sorted(others))
+            made.append((row.question, shown, others[language], language))
+        else:
+            language, other = _switched(row.question, words.get(source.language, {}), source.language, rng)
+            made.append((row.question, shown, other, language))
+    return made
+
+
+def _switched(question: str, words: dict[str, dict[str, str]], own: str, rng: random.Random) -> tuple[str, str]:
+    """The question with every known word in one of the languages that know most of them."""
+    entries = {part.lower(): words[part.lower()] for part in data.words(question, words) if part.lower() in words}
+    known: dict[str, int] = {}
+    for entry in entries.values():
+        for language in entry:
+            known[language] = known.get(language, 0) + 1
+    if not known:
+        return own, question
+    language = rng.choice(sorted(known, key=lambda other: -known[other])[:CHOICE])
+    fit = {word: {language: entry[language]} for word, entry in entries.items() if language in entry}
+    return language, data.switch(question, fit, rng, shares=(1.0,))
+
+
+def means(told: Same) -> dict[str, np.ndarray]:
+    """`passage.LANGUAGE` and `query.LANGUAGE` → mean (dimension,): English's, and how far each language is from it on the same texts."""
+    table = {}
+    for kind, vectors in (("passage", told.passages), ("query", told.queries)):
+        english = {i: vector for i, language, vector in zip(told.texts, told.languages, vectors, strict=True) if language == "en"}
+        base = np.mean(list(english.values()), axis=0)
+        table[f"{kind}.en"] = base
+        for language in sorted(set(told.languages) - {"en"}):
+            own = told.languages == language
+            away = vectors[own] - np.stack([english[i] for i in told.texts[own]])
+            if len(away) >= LEAST:
+                table[f"{kind}.{language}"] = base + away.mean(axis=0)
+    return table
+
+
+def _encode(options: argparse.Namespace, cache: Path) -> None:
+    """Keep the vectors of all texts (some seven minutes on two cores)."""
+    rng, encoder = random.Random(SEED), SentenceEncoder(centred=False)
+    words = lexicon.mine(Path(encoder.folder), options.work / "lexicon.json", options.parallel)
+    translated = json.loads(gzip.decompress(options.translated.read_bytes()))
+    found = data.sources(options.data)
+    rows = [row for name, source in found.items() for row in asked(source, translated.get(name, {}), words, rng)]
+    questions, passages, others, spoken = map(list, zip(*rows, strict=True))
+    own = np.array([source.language for source in found.values() for _ in range(PER_FILE)])
+    pairs = Asked(encoder.queries(questions), encoder.queries(others), encoder.documents(passages), own, np.array(spoken))
+    print(f"encoded {len(rows)} questions and their passages", flush=True)
+    numbers, languages, texts = map(list, zip(*same(parallel.texts(options.parallel, languages=COMMON + OTHER), rng), strict=True))
+    told = Same(encoder.documents(texts), encoder.queries(texts), np.array(numbers), np.array(languages))
+    print(f"encoded {len(texts)} texts that say the same", flush=True)
+    fields = {f"same.{k}": v for k, v in told._asdict().items()} | {f"asked.{k}": v for k, v in pairs._asdict().items()}
+    partial = cache.with_suffix(".partial.npz")
+    np.savez(partial, **fields)
+    partial.replace(cache)
 
 
 def main() -> None:
-    """Encode every message as a passage and as a question, and write each language's mean."""
+    """Encode the texts, take the means, fit the projection, and write both."""
     parser = argparse.ArgumentParser(prog="python -m training.languages", description=__doc__)
-    parser.add_argument(
-        "--django", type=Path, required=True, help="an unpacked Django wheel, whose translations are read"
-    )
+    parser.add_argument("--data", type=Path, required=True, help="folder with train/*.jsonl.gz")
+    parser.add_argument("--parallel", type=Path, required=True, help="folder of translations and dictionaries")
+    parser.add_argument("--translated", type=Path, required=True, help="the questions in other languages (training.translate)")
+    parser.add_argument("--work", type=Path, default=Path("checkpoints"), help="the lexicon and the vectors, once made")
     parser.add_argument("--out", type=Path, default=Path("index/languages.safetensors"))
     options = parser.parse_args()
-    encoder = SentenceEncoder(centred=False)
-    known = {
-        lang: found for lang in COMMON + OTHER if len(found := messages(options.django, lang)) >= LEAST_MESSAGES
-    }
-    english = sorted({message for found in known.values() for message in found})
-    row = {message: i for i, message in enumerate(english)}
-    table: dict[str, np.ndarray] = {}
-    for kind, encode in (("passage", encoder.documents), ("query", encoder.queries)):
-        base = encode(english)
-        table[f"{kind}.en"] = base.mean(axis=0)
-        for language, found in known.items():
-            difference = encode(list(found.values())) - base[[row[message] for message in found]]
-            table[f"{kind}.{language}"] = base.mean(axis=0) + difference.mean(axis=0)
-            print(kind, language, len(found), flush=True)
+    cache = options.work / "vectors.npz"
+    if not cache.exists():
+        _encode(options, cache)
+    with np.load(cache) as kept:
+        told, pairs = Same(*(kept[f"same.{field}"] for field in Same._fields)), Asked(*(kept[f"asked.{field}"] for field in Asked._fields))
+    table = means(told)
+    table["projection"] = projection.fit(projection.without(table, told, pairs))
     save_file({name: value.astype("f2") for name, value in table.items()}, options.out)
+    print(f"wrote {options.out}: {len(table) // 2} languages")
 
 
 if __name__ == "__main__":

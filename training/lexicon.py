@@ -1,8 +1,8 @@
-"""Word pairs across languages, mined from the encoder itself, for code-switching.
+"""Word pairs across languages for code-switching: from dictionaries, else mined from the encoder itself.
 
-Takes the frequent words of 22 languages (wordfreq, CC BY-SA 4.0) and the embedder; gives, for each source language, word →
-{language: neighbour}. A pair is kept when each is the other's nearest neighbour after both languages' mean vectors are
-taken away: no dictionary and no parallel text is used.
+Takes the frequent words of 22 languages (wordfreq, CC BY-SA 4.0), the embedder, and a folder of dictionaries (`dictionaries`) where there
+is one; gives, for each source language, word → {language: translation}. A mined pair is kept when each is the other's nearest
+neighbour after both languages' mean vectors are taken away.
 """
 
 import json
@@ -10,17 +10,41 @@ from pathlib import Path
 
 import numpy as np
 
+from training.data import Lexicon
+
 SOURCES = ("en", "fr", "tr", "ar")  # training languages that put spaces between words
 TARGETS = ("en", "fr", "de", "es", "it", "pt", "nl", "ro", "ru", "uk", "pl", "cs", "el", "tr", "ar", "fa", "hi", "vi", "zh",
            "ja", "ko", "sv")  # fmt: skip
+UNSPACED = ("zh", "ja")  # and those that do not, whose words only dictionaries have
+MINED = ("ro", "uk", "fa", "vi", "ko")  # targets without a dictionary
 WORDS = 4000  # a language
 LEAST_COSINE = 0.35  # of the centred vectors
 
 
-def mine(embedder_folder: Path, cache: Path) -> dict[str, dict[str, dict[str, str]]]:
-    """source language → word → target language → word; kept in `cache` (JSON) once mined (some minutes)."""
+def mine(embedder_folder: Path, cache: Path, folder: Path | None = None) -> Lexicon:
+    """source language → word → target language → word; kept in `cache` (JSON) once made (some minutes).
+
+    With a folder of dictionaries, mined pairs only fill in for the languages that have none.
+    """
     if cache.exists():
         return json.loads(cache.read_text(encoding="utf-8"))
+    lexicon = _mine(embedder_folder)
+    if folder:
+        from training.dictionaries import gather
+
+        told = gather(folder, (*SOURCES, *UNSPACED), TARGETS)
+        for source, words in lexicon.items():
+            for word, others in words.items():
+                for target in others.keys() & set(MINED):
+                    told[source].setdefault(word, {}).setdefault(target, others[target])
+        lexicon = told
+    partial = cache.with_suffix(".partial")
+    partial.write_text(json.dumps(lexicon, ensure_ascii=False), encoding="utf-8")
+    partial.replace(cache)
+    return lexicon
+
+
+def _mine(embedder_folder: Path) -> Lexicon:
     from sentence_transformers import SentenceTransformer
     from wordfreq import top_n_list
 
@@ -31,13 +55,12 @@ def mine(embedder_folder: Path, cache: Path) -> dict[str, dict[str, dict[str, st
         raw = model.encode_query(listed, batch_size=256)
         centred = raw - raw.mean(axis=0)
         vectors[lang] = centred / np.linalg.norm(centred, axis=1, keepdims=True)
-    lexicon: dict[str, dict[str, dict[str, str]]] = {source: {} for source in SOURCES}
+    lexicon: Lexicon = {source: {} for source in SOURCES}
     for source in SOURCES:
         for target in TARGETS:
             if source != target:
                 for a, b in _mutual(vectors[source], vectors[target]):
                     lexicon[source].setdefault(words[source][a], {})[target] = words[target][b]
-    cache.write_text(json.dumps(lexicon, ensure_ascii=False), encoding="utf-8")
     return lexicon
 
 

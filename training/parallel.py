@@ -8,16 +8,17 @@ window of texts in another, true, with a name, a number or a negation changed, o
 import html
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import polib
+
 from training.claims import Claim, corrupted
 from training.data import NAME, Row
-from training.languages import translated
 
 LANGUAGES = "ar bg cs da de el es fa fi fr he hi hu id it ja ko nl no pl pt ro ru sv th tr uk vi zh".split()
-LOCALES = {"zh": ("zh_Hans", "zh_CN"), "no": ("nb",), "pt": ("pt_BR", "pt_PT", "pt"), "id": ("id_ID", "id")}
+LOCALES = {"zh": ("zh_Hans", "zh_CN"), "no": ("nb",), "tl": ("fil",), "pt": ("pt_BR", "pt_PT", "pt"), "id": ("id_ID", "id")}
 HELP = {"en": "en-US", "pt": "pt-BR", "zh": "zh-CN"}  # folders of the help, where they are not the language's code
 SHORTEST, LONGEST = 20, 300  # characters of the English text
 BLOCK, HELD_OUT = 20, 8  # texts
@@ -29,14 +30,14 @@ VARIABLE = re.compile(r"%\(?\w*\)?[sd]|{[^}]*}|<[^>]*>")
 PARAGRAPH = re.compile(r'<p id="([^"]+)" class="(?:paragraph|listitem|paragraphintable)"[^>]*>(.*?)</p>', re.DOTALL)
 
 
-def texts(folder: Path, held_out: bool = False) -> list[dict[str, str]]:
+def texts(folder: Path, held_out: bool = False, languages: Sequence[str] = LANGUAGES) -> list[dict[str, str]]:
     """Each text by language, English among them, in the order of their files: neighbours speak of like things.
 
     One block of BLOCK in HELD_OUT is left out for calibration, or is given alone.
     """
     found: dict[str, dict[str, str]] = {}
     english = {path: list(_paragraphs(path)) for path in sorted(folder.glob(f"**/help/{HELP['en']}/text/**/*.html"))}
-    for language in LANGUAGES:
+    for language in languages:
         for text, translation in [*_messages(folder, language), *_help(english, language)]:
             if SHORTEST <= len(text) <= LONGEST and translation != text:
                 found.setdefault(text, {"en": _plain(text)}).setdefault(language, _plain(translation))
@@ -45,7 +46,8 @@ def texts(folder: Path, held_out: bool = False) -> list[dict[str, str]]:
 
 def _messages(folder: Path, language: str) -> Iterator[tuple[str, str]]:
     for locale in LOCALES.get(language, (language,)):
-        yield from translated(folder, locale)
+        for path in sorted(folder.glob(f"**/locale/{locale}/LC_MESSAGES/django.po")):
+            yield from ((entry.msgid, entry.msgstr) for entry in polib.pofile(str(path)).translated_entries() if entry.msgstr)
 
 
 def _help(english: dict[Path, list[tuple[str, str]]], language: str) -> Iterator[tuple[str, str]]:
