@@ -80,7 +80,7 @@ def ranking(folder: Path, sample: int, reader: SpanReader) -> Iterator[Row]:
     neighbours = "0.66 best direct encoder, trained for it; 0.72 translate-test (LAReQA)"
     size = f"{len(pool.sentences):,} sentences, {len(pool.questions):,} questions, 11 languages"
     yield (
-        f"XQuAD-R, pooled ({size}), mAP: embedder alone → centred",
+        f"XQuAD-R, pooled ({size}), mAP: embedder alone → centred and projected",
         f"{plain['mAP']:.3f} → **{ours['mAP']:.3f}**",
         neighbours,
     )
@@ -88,7 +88,7 @@ def ranking(folder: Path, sample: int, reader: SpanReader) -> Iterator[Row]:
         yield f"the same, {name}", f"{plain[name]:.3f} → {ours[name]:.3f}", ""
     again = retrieval.reranked(pool, vectors[0], vectors[1], reader, sample, SEED)
     text = f"{again['mAP before']:.3f} → **{again['mAP after']:.3f}**"
-    yield f"the same, {sample} questions, centred → the first {retrieval.DEPTH} read again, mAP", text, neighbours
+    yield f"the same, {sample} questions, so → the first {retrieval.DEPTH} read again, mAP", text, neighbours
 
 
 def refusing(folder: Path, sample: int, reader: SpanReader) -> Iterator[Row]:

@@ -52,7 +52,7 @@ def encode(pool: Pool) -> tuple[np.ndarray, np.ndarray]:
 
 
 def centred(rows: list[tuple[str, str]], vectors: np.ndarray, kind: str) -> np.ndarray:
-    """The vectors as the index keeps them: without the mean of each row's language."""
+    """The vectors as the index keeps them: without the mean of each row's language, and projected."""
     return SentenceEncoder().centre(vectors, kind, [language for language, _ in rows])
 
 
