@@ -61,10 +61,7 @@ class SentenceEncoder:
         """
         if not self._means or not len(vectors):
             return vectors
-        fallback = self._means[f"{kind}.en"]
-        spoken = languages or [""] * len(vectors)
-        moved = vectors - np.stack([self._means.get(f"{kind}.{language}", fallback) for language in spoken])
-        moved = moved @ self._means["projection"]
+        moved = without_means(vectors, kind, languages or [""] * len(vectors), self._means) @ self._means["projection"]
         return moved / np.linalg.norm(moved, axis=-1, keepdims=True)
 
     @cached_property
@@ -113,6 +110,11 @@ class SentenceEncoder:
             return []
         found = self.model.tokenizer(texts, add_special_tokens=False, return_offsets_mapping=True)
         return [[(int(a), int(b)) for a, b in spans] for spans in found["offset_mapping"]]
+
+
+def without_means(vectors: np.ndarray, kind: str, languages: Sequence[str], table: dict[str, np.ndarray]) -> np.ndarray:
+    """The vectors (texts, dimension) without their languages' means; `table` has `KIND.LANGUAGE`, and English for those that it lacks."""
+    return vectors - np.stack([table.get(f"{kind}.{language}", table[f"{kind}.en"]) for language in languages])
 
 
 def bundled_tokenizer() -> Any:

@@ -1,8 +1,6 @@
 """`python -m training --data FOLDER --out rag/weights/`: the whole recipe, from data to the reader's weights."""
 
 import argparse
-import gzip
-import json
 from pathlib import Path
 
 import torch
@@ -10,7 +8,7 @@ from tokenizers import Tokenizer
 
 from index.weights import bundled_model
 from rag import network as reader
-from training import claims, data, lexicon, negatives, parallel, train
+from training import claims, data, lexicon, negatives, parallel, train, translate
 
 SEED = 20260101
 
@@ -33,7 +31,7 @@ def main() -> None:
 
     encoder = bundled_model()
     words = lexicon.mine(encoder, options.work / "lexicon.json", options.parallel)
-    translated = json.loads(gzip.decompress(options.translated.read_bytes())) if options.translated else {}
+    translated = translate.read(options.translated) if options.translated else {}
     tokenizer = Tokenizer.from_file(str(encoder / "tokenizer.json"))
     tokenizer.enable_truncation(train.LONGEST, strategy="only_second")
     network = reader.load(encoder, options.init) if options.init else reader.ReaderNetwork(encoder)

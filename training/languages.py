@@ -7,9 +7,8 @@ None of the evaluation's text is in it.
 """
 
 import argparse
-import gzip
-import json
 import random
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +16,7 @@ from safetensors.numpy import save_file
 
 from index.embed import SentenceEncoder
 from index.language import COMMON, OTHER
-from training import data, lexicon, parallel, projection
+from training import data, lexicon, parallel, projection, translate
 from training.projection import Asked, Same
 
 SEED = 5
@@ -60,10 +59,7 @@ def asked(source: data.Source, told: data.Told, words: data.Lexicon, rng: random
 def _switched(question: str, words: dict[str, dict[str, str]], own: str, rng: random.Random) -> tuple[str, str]:
     """The question with every known word in one of the languages that know most of them."""
     entries = {part.lower(): words[part.lower()] for part in data.words(question, words) if part.lower() in words}
-    known: dict[str, int] = {}
-    for entry in entries.values():
-        for language in entry:
-            known[language] = known.get(language, 0) + 1
+    known = Counter(language for entry in entries.values() for language in entry)
     if not known:
         return own, question
     language = rng.choice(sorted(known, key=lambda other: -known[other])[:CHOICE])
@@ -90,7 +86,7 @@ def _encode(options: argparse.Namespace, cache: Path) -> None:
     """Keep the vectors of all texts (some seven minutes on two cores)."""
     rng, encoder = random.Random(SEED), SentenceEncoder(centred=False)
     words = lexicon.mine(Path(encoder.folder), options.work / "lexicon.json", options.parallel)
-    translated = json.loads(gzip.decompress(options.translated.read_bytes()))
+    translated = translate.read(options.translated)
     found = data.sources(options.data)
     rows = [row for name, source in found.items() for row in asked(source, translated.get(name, {}), words, rng)]
     questions, passages, others, spoken = map(list, zip(*rows, strict=True))

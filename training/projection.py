@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from torch.nn.functional import cross_entropy, normalize
 
+from index.embed import without_means
+
 STEPS, RATE = 300, 1e-3
 QUESTIONS, TEXTS, TOLD = 384, 512, 256  # of a batch: questions with passages, texts beside them, texts asked for
 TEMPERATURE = 0.05
@@ -38,15 +40,13 @@ class Asked(NamedTuple):
 
 def without(table: dict[str, np.ndarray], told: Same, pairs: Asked) -> tuple[Same, Asked]:
     """Both without their languages' means."""
-
-    def less(vectors: np.ndarray, kind: str, languages: np.ndarray) -> np.ndarray:
-        return vectors - np.stack([table.get(f"{kind}.{language}", table[f"{kind}.en"]) for language in languages])
-
-    passages, queries = less(told.passages, "passage", told.languages), less(told.queries, "query", told.languages)
-    return told._replace(passages=passages, queries=queries), pairs._replace(
-        questions=less(pairs.questions, "query", pairs.languages),
-        others=less(pairs.others, "query", pairs.spoken),
-        passages=less(pairs.passages, "passage", pairs.languages),
+    return told._replace(
+        passages=without_means(told.passages, "passage", told.languages.tolist(), table),
+        queries=without_means(told.queries, "query", told.languages.tolist(), table),
+    ), pairs._replace(
+        questions=without_means(pairs.questions, "query", pairs.languages.tolist(), table),
+        others=without_means(pairs.others, "query", pairs.spoken.tolist(), table),
+        passages=without_means(pairs.passages, "passage", pairs.languages.tolist(), table),
     )
 
 

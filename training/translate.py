@@ -10,7 +10,7 @@ import json
 import subprocess
 from pathlib import Path
 
-from training.data import sources
+from training.data import Told, sources
 
 CHAINS = {  # source → target → Apertium's modes, one after the other
     "en": {"es": ["eng-spa"], "fr": ["eng-cat", "cat-fra"], "it": ["eng-cat", "cat-ita"], "pt": ["eng-spa", "es-pt"]},
@@ -18,8 +18,6 @@ CHAINS = {  # source → target → Apertium's modes, one after the other
 }
 CONTEXTS = {"piaf.fr": ("es", "en"), "squadshifts-newwiki.en": ("es", "fr")}  # whose passages are translated too
 FILES = ("piaf.fr", "squadshifts-newwiki.en", "squadshifts-reddit.en", "squadshifts-amazon.en")
-
-Translations = dict[str, dict[str, dict[str, str]]]
 
 
 def translate(texts: list[str], modes: list[str]) -> list[str]:
@@ -33,13 +31,19 @@ def translate(texts: list[str], modes: list[str]) -> list[str]:
     return lines
 
 
+def read(path: Path) -> dict[str, Told]:
+    """What `main` wrote: training file → text → language → translation."""
+    found: dict[str, Told] = json.loads(gzip.decompress(path.read_bytes()))
+    return found
+
+
 def main() -> None:
     """Translate the files' questions, and some files' passages."""
     parser = argparse.ArgumentParser(prog="python -m training.translate", description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder with train/*.jsonl.gz")
     parser.add_argument("--out", type=Path, default=Path("checkpoints/translated.json.gz"))
     options = parser.parse_args()
-    made: Translations = {}
+    made: dict[str, Told] = {}
     found = sources(options.data)
     for name in FILES:
         made[name] = {}
