@@ -17,7 +17,7 @@ from training import claims, data, dictionaries, parallel, projection
 from training.average import average
 from training.calibrate import CROSSED, crossed, expected_error, quantile
 from training.projection import Asked, Same
-from training.train import Batch, collate, encode, train
+from training.train import Batch, collate, encode, loss, train
 
 CONTEXTS = [
     "Anna Berg founded the Harbour Museum in 1911. Its first director was Otto Lind. The museum moved to Bergen in 1954. "
@@ -61,6 +61,52 @@ def test_windows_are_whole_sentences_with_and_without_the_answer(source: data.So
         assert all(example.window[a:b].strip() in {s.strip() for s in whole} for a, b in data.sentences(example.window))
     assert min(kinds.values()) > 20
     assert data.without_answer(data.Row("Who?", "Anna Berg.", "", 0, 9), 100, rng) is None
+
+
+def test_windows_of_a_group_compete_for_one_question(source: data.Source) -> None:
+    strangers = [data.Row("Who?", f"Nothing of the sort number {n}. It rained on day {n} in the hills.", "Rain", 0, 7) for n in range(30)]
+    found = {"squadshifts-newwiki.en": source, "policyqa.en": data.Source("en", strangers, {"Rain": [row.context for row in strangers]})}
+    with_answer = 0
+    for group in itertools.islice(data.groups(found, {}, {name: {} for name in found}, 1), 100):
+        assert len({example.question for example in group}) == 1
+        assert len({example.window for example in group}) == len(group) == data.GROUP
+        assert all(example.start < 0 for example in group[1:])
+        with_answer += group[0].start >= 0
+    assert 50 < with_answer < 100
+
+
+class Scores(torch.nn.Module):
+    """A network that says what it was given."""
+
+    def __init__(self, relevance: list[float]) -> None:
+        super().__init__()
+        self.span = torch.nn.Linear(1, 2)
+        self.relevance = torch.tensor(relevance)
+
+    def forward(self, ids: torch.Tensor, mask: torch.Tensor, passage: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        flat = torch.zeros(ids.shape)
+        return flat, flat, self.relevance, flat
+
+
+@pytest.mark.parametrize(("answered", "best"), [([True] + [False] * 7, [3.0] + [-3.0] * 7), ([False] * 8, [-3.0] * 8)])
+def test_a_group_is_ranked_by_which_window_answers(answered: list[bool], best: list[float]) -> None:
+    first = torch.tensor([int(a) for a in answered])
+    flat = torch.ones((data.GROUP, 4), dtype=torch.long)
+    batch = Batch(flat, flat, flat, first, first, flat, ranked=True)
+    right, wrong = (float(loss(Scores(scores), batch)["ranking"]) for scores in (best, [*best[1:], 4.0]))  # type: ignore[arg-type]
+    assert right < 0.2 and wrong > 3 * right
+
+
+def test_a_follow_up_keeps_only_what_it_asks_for() -> None:
+    context = "The museum was opened in 1884 by Anna Berg. It has 12 ships."
+    who, when, ships = (
+        data.Row(question, context, "", context.index(answer), context.index(answer) + len(answer))
+        for question, answer in (("Who opened it?", "Anna Berg"), ("When was it opened?", "1884"), ("How many ships?", "12"))
+    )
+    source = data.Source("en", [who])
+    assert data.followed(source, when, random.Random(1)) == ["Who opened it?", "And when?"]
+    assert data.followed(source, ships, random.Random(1)) == ["Who opened it?", "How many ships?"]
+    assert data.followed(source, who, random.Random(1)) == ["Who opened it?"]
 
 
 def test_questions_change_language() -> None:

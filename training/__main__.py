@@ -8,7 +8,7 @@ from tokenizers import Tokenizer
 
 from index.weights import bundled_model
 from rag import network as reader
-from training import claims, data, lexicon, negatives, parallel, train, translate
+from training import claims, data, lexicon, negatives, parallel, spelling, train, translate
 
 SEED = 20260101
 
@@ -39,13 +39,16 @@ def main() -> None:
     checkpoint = options.work / "reader.pt"
     seed = SEED + (checkpoint.stat().st_mtime_ns % 10**6 if checkpoint.exists() else 0)  # other examples when resumed
     found = data.sources(options.data)
+    if options.parallel:
+        spelling.add(words, found)
     retrieved = negatives.mine(found, options.work / "negatives.npz")
     examples = data.stream(found, words, retrieved, seed, options.negative, translated)
     checked = claims.stream(found, words, seed + 1)
     if options.parallel:
         rows = [row for source in found.values() if source.language in ("en", "fr") for row in source.rows]
         checked = claims.mixed(checked, parallel.stream(parallel.texts(options.parallel), rows, seed + 2), seed + 3)
-    batches = train.batches(tokenizer, examples, checked, seed)
+    groups = data.groups(found, words, retrieved, seed + 4, translated)
+    batches = train.batches(tokenizer, examples, checked, groups, seed)
     steps = train.train(network, batches, options.minutes, checkpoint)
     notes = {"steps": str(steps), "minutes": str(options.minutes), "licence": "CC-BY-SA-4.0"}
     reader.save(network, encoder, options.out / "reader.safetensors", notes)

@@ -7,7 +7,6 @@ lexicon. A false one has a name, number or answer exchanged, two names swapped, 
 
 import random
 import re
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -61,7 +60,6 @@ def stream(
     """Claims without end, files drawn by `data.SHARES`; `switched` of them in other languages' words where a lexicon is."""
     rng = random.Random(seed)
     names = list(found)
-    beside = {name: _by_context(source) for name, source in found.items()}
     while True:
         name = rng.choices(names, [SHARES[n] for n in names])[0]
         source = found[name]
@@ -73,7 +71,7 @@ def stream(
         if known and rng.random() < switched:
             claim = replace(claim, text=switch(claim.text, known, rng))
         if rng.random() < FALSE:
-            rows = [row, *beside[name][row.context], *rng.sample(source.rows, 20)]
+            rows = [row, *source.beside[row.context], *rng.sample(source.rows, 20)]
             claim = corrupted(claim, rows, source.language, rng)
         if claim:
             yield claim
@@ -84,13 +82,6 @@ def mixed(own: Iterator[Claim], across: Iterator[Claim], seed: int) -> Iterator[
     rng = random.Random(seed)
     while True:
         yield next(across if rng.random() < ACROSS else own)
-
-
-def _by_context(source: Source) -> dict[str, list[Row]]:
-    found: dict[str, list[Row]] = defaultdict(list)
-    for row in source.rows:
-        found[row.context].append(row)
-    return found
 
 
 def _true(row: Row, language: str, rng: random.Random) -> Claim | None:

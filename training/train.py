@@ -9,7 +9,7 @@ import itertools
 import random
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import mean
 from typing import Any, NamedTuple
@@ -20,7 +20,7 @@ from torch.nn import functional
 
 from rag.network import ReaderNetwork
 from training.claims import Claim
-from training.data import Example
+from training.data import GROUP, Example
 
 BATCH = 16  # windows a step
 POOL = 24  # batches sorted by length together
@@ -28,7 +28,8 @@ WARM_UP = 150  # steps
 RATE_ENCODER, RATE_HEADS = 1e-4, 5e-4
 LONGEST = 288  # tokens of a question and its window
 SAVE_EVERY = 200  # steps
-CLAIMS = 0.25  # of the batches check claims, the others read
+CLAIMS, GROUPS = 0.17, 0.25  # of the batches check claims or rank groups of short windows, the others read
+RANKING_WEIGHT, GROUP_SPAN_WEIGHT = 0.5, 0.5  # of a group's losses: most of its windows have no answer
 EVIDENCE_WEIGHT = 0.3  # of the span loss where the span is a claim's evidence
 WORD_WEIGHT = torch.tensor(4.0)  # of a word that is not borne out: most are
 
@@ -37,7 +38,7 @@ class Batch(NamedTuple):
     """Tensors of one step: (batch, tokens) each, and the first and last answer token (0, 0 where there is none).
 
     `doubt` is -1 but in a batch of claims: there 1 on the words that the passage does not bear out, 0 on the others, and at
-    position 0 whether there are any.
+    position 0 whether there are any. `ranked` says that each data.GROUP windows in a row are one question's.
     """
 
     ids: torch.Tensor
@@ -46,6 +47,7 @@ class Batch(NamedTuple):
     start: torch.Tensor
     end: torch.Tensor
     doubt: torch.Tensor
+    ranked: bool = False
 
 
 Encoded = tuple[list[int], list[bool], int, int, list[int]]
@@ -75,36 +77,52 @@ def _tokens(pair: Any, side: int, start: int, end: int) -> list[int]:
     return [i for i, s in sides if s == side and start >= 0 and pair.offsets[i][1] > start and pair.offsets[i][0] < end]
 
 
-def collate(items: list[Encoded]) -> Batch:
+def collate(items: list[Encoded], ranked: bool = False) -> Batch:
     """Pad encoded examples to the longest."""
-    longest = max(len(ids) for ids, *_ in items)
+    longest = _longest(items)
     ids = torch.tensor([ids + [1] * (longest - len(ids)) for ids, *_ in items])
     passage = torch.tensor([inside + [False] * (longest - len(inside)) for _, inside, *_ in items])
     starts, ends = (torch.tensor([item[i] for item in items]) for i in (2, 3))
     doubt = torch.tensor([item[4] + [-1] * (longest - len(item[4])) for item in items])
-    return Batch(ids, (ids != 1).long(), passage, starts, ends, doubt)
+    return Batch(ids, (ids != 1).long(), passage, starts, ends, doubt, ranked)
 
 
-def batches(tokenizer: Tokenizer, examples: Iterator[Example], claims: Iterator[Claim], seed: int) -> Iterator[Batch]:
-    """Batches of like lengths, in random order within a pool; CLAIMS of them are of claims."""
+def batches(
+    tokenizer: Tokenizer, examples: Iterator[Example], claims: Iterator[Claim], groups: Iterator[list[Example]], seed: int
+) -> Iterator[Batch]:
+    """Batches of like lengths, in random order within a pool; CLAIMS of them are of claims, GROUPS of groups."""
     rng = random.Random(seed)
+    one: Iterator[Sequence[Example | Claim]] = ([example] for example in examples)
+    checked: Iterator[Sequence[Example | Claim]] = ([claim] for claim in claims)
     while True:
-        groups = []
-        for stream, share in ((examples, 1 - CLAIMS), (claims, CLAIMS)):
-            drawn: Iterator[Example | Claim] = itertools.islice(stream, BATCH * round(POOL * share))
-            pool = sorted((encode(tokenizer, example) for example in drawn), key=lambda item: len(item[0]))
-            groups += [pool[i : i + BATCH] for i in range(0, len(pool), BATCH)]
-        rng.shuffle(groups)
-        yield from map(collate, groups)
+        made: list[tuple[list[Encoded], bool]] = []
+        for stream, share, size in ((one, 1 - CLAIMS - GROUPS, 1), (checked, CLAIMS, 1), (groups, GROUPS, GROUP)):
+            count = BATCH // size
+            drawn = itertools.islice(stream, count * round(POOL * share))
+            pool = sorted(([encode(tokenizer, item) for item in items] for items in drawn), key=_longest)
+            made += [(list(itertools.chain(*pool[i : i + count])), size > 1) for i in range(0, len(pool), count)]
+        rng.shuffle(made)
+        yield from (collate(items, ranked) for items, ranked in made)
+
+
+def _longest(items: list[Encoded]) -> int:
+    return max(len(ids) for ids, *_ in items)
 
 
 def loss(network: ReaderNetwork, batch: Batch) -> dict[str, torch.Tensor]:
-    """Span loss (cross-entropy, "no answer" being position 0), and relevance or doubt loss (binary cross-entropy)."""
+    """Span loss (cross-entropy, "no answer" being position 0), and relevance or doubt loss (binary cross-entropy).
+
+    For groups the relevance loss is the cross-entropy of which of the windows answers, with 0 standing for none of them.
+    """
     device = network.span.weight.device
-    ids, mask, passage, first, last, doubt = (part.to(device) for part in batch)
+    ids, mask, passage, first, last, doubt = (part.to(device) for part in batch[:-1])
     with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
         start, end, relevance, doubts = (part.float() for part in network(ids, mask, passage))
     span = (functional.cross_entropy(start, first) + functional.cross_entropy(end, last)) / 2
+    if batch.ranked:
+        rivals = functional.pad(relevance.view(-1, GROUP), (0, 1))
+        right = functional.pad((first > 0).float().view(-1, GROUP), (0, 1), value=0.5).argmax(dim=1)
+        return {"group span": GROUP_SPAN_WEIGHT * span, "ranking": RANKING_WEIGHT * functional.cross_entropy(rivals, right)}
     if doubt[0, 0] < 0:
         return {"span": span, "relevance": functional.binary_cross_entropy_with_logits(relevance, (first > 0).float())}
     words = doubt[:, 1:] >= 0
