@@ -214,6 +214,21 @@ def test_claims_across_languages(translations: Path) -> None:
     assert min(seen.values()) > 100
 
 
+def test_sentences_are_held_against_their_translation(source: data.Source) -> None:
+    french = ("Anna Berg fonda le musée en 1911. Son premier directeur fut Otto Lind. Il alla à Bergen en 1954. "
+              "Il garde 3 200 modèles de bateaux.")  # fmt: skip
+    name = "squadshifts-newwiki.en"
+    pairs = dict(zip((CONTEXTS[0][a:b].strip() for a, b in data.sentences(CONTEXTS[0])),
+                     (french[a:b].strip() for a, b in data.sentences(french)), strict=True))  # fmt: skip
+    told = {name: {CONTEXTS[0]: {"fr": french}, CONTEXTS[1]: {"fr": "Une phrase de moins."}}}
+    seen = {True: 0, False: 0}
+    for claim in itertools.islice(claims.translated({name: source}, told, {}, 1), 100):
+        seen[claim.true] += 1
+        if claim.true:
+            assert {**pairs, **{b: a for a, b in pairs.items()}}[claim.text] == claim.window[claim.start : claim.end].strip()
+    assert min(seen.values()) > 20
+
+
 @pytest.mark.model
 def test_labels_point_at_the_answers_tokens_and_at_the_changed_words(source: data.Source) -> None:
     tokenizer, row = bundled_tokenizer(), source.rows[0]

@@ -44,9 +44,11 @@ def main() -> None:
     retrieved = negatives.mine(found, options.work / "negatives.npz")
     examples = data.stream(found, words, retrieved, seed, options.negative, translated)
     checked = claims.stream(found, words, seed + 1)
+    across = [claims.translated(found, translated, words, seed + 5)] if translated else []
     if options.parallel:
-        rows = [row for source in found.values() if source.language in ("en", "fr") for row in source.rows]
-        checked = claims.mixed(checked, parallel.stream(parallel.texts(options.parallel), rows, seed + 2), seed + 3)
+        rows = [row for source in found.values() for row in source.rows if source.language in ("en", "fr")]
+        across.append(parallel.stream(parallel.texts(options.parallel), rows, seed + 2))
+    checked = claims.mixed(checked, across, seed + 3)
     groups = data.groups(found, words, retrieved, seed + 4, translated)
     batches = train.batches(tokenizer, examples, checked, groups, seed)
     steps = train.train(network, batches, options.minutes, checkpoint)

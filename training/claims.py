@@ -10,13 +10,14 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from training import data
 from training.data import BUDGETS, NAME, NUMBER, SHARES, SWITCHED, Lexicon, Row, Source, sentences, switch, window
 
 FALSE = 0.5  # of the stream
 ACROSS = 0.5  # of the claims, where there are messages in many languages
 SHORTEST, LONGEST = 25, 320  # characters of a claim in an alphabet; in Chinese and Japanese 0.4 of it
 ANSWERED = 0.6  # of the true claims, at most, are made of a question
-KINDS = {"number": 3.0, "name": 4.0, "answer": 4.0, "roles": 2.0, "negation": 2.5, "cut": 1.5}  # how often each is tried
+KINDS = {"number": 3.0, "name": 4.0, "answer": 4.0, "roles": 3.0, "negation": 2.5, "cut": 1.5}  # how often each is tried
 UNTIL_FOUND = 8  # corruptions tried before a claim is given up
 NEXT_WORD = re.compile(r"\s*\w+")
 ASKED = {  # the interrogative that a question has where its answer would stand
@@ -77,11 +78,42 @@ def stream(
             yield claim
 
 
-def mixed(own: Iterator[Claim], across: Iterator[Claim], seed: int) -> Iterator[Claim]:
-    """ACROSS of the claims from the second stream, the others from the first."""
+def translated(found: dict[str, Source], told: dict[str, data.Told], lexicon: Lexicon, seed: int) -> Iterator[Claim]:
+    """Claims without end across languages: a sentence of a context held against the context's translation, or the other way round.
+
+    Contexts whose translation has as many sentences; half of the claims are code-switched too.
+    """
+    rng = random.Random(seed)
+    pairs = [
+        (name, context, sides)
+        for name, texts in told.items()
+        for context in found[name].beside.keys() & texts.keys()
+        for language, other in texts[context].items()
+        for sides in (((found[name].language, context), (language, other)), ((language, other), (found[name].language, context)))
+        if len(sentences(context)) == len(sentences(other))
+    ]
+    pairs.sort()
+    while True:
+        name, context, ((language, asked), (_, shown)) = rng.choice(pairs)
+        ranges, others = sentences(asked), sentences(shown)
+        at = rng.randrange(len(ranges))
+        text, (start, end) = asked[slice(*ranges[at])].strip(), others[at]
+        if not SHORTEST <= len(text) <= LONGEST:
+            continue
+        first, last = data.grown(shown, start, end, rng.choice(BUDGETS), rng)
+        claim = Claim(_shortened(text, rng), shown[first:last], True, "said", start - first, end - first)
+        if rng.random() < SWITCHED and language in lexicon:
+            claim = replace(claim, text=switch(claim.text, lexicon[language], rng))
+        false = corrupted(claim, [*found[name].beside[context], *rng.sample(found[name].rows, 20)], language, rng)
+        if false:
+            yield false if rng.random() < FALSE else claim
+
+
+def mixed(own: Iterator[Claim], across: Sequence[Iterator[Claim]], seed: int) -> Iterator[Claim]:
+    """ACROSS of the claims from the other streams in turn, the rest from the first."""
     rng = random.Random(seed)
     while True:
-        yield next(across if rng.random() < ACROSS else own)
+        yield next(rng.choice(across) if across and rng.random() < ACROSS else own)
 
 
 def _true(row: Row, language: str, rng: random.Random) -> Claim | None:

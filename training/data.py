@@ -129,7 +129,7 @@ def sentences(text: str) -> list[tuple[int, int]]:
 
 def window(row: Row, budget: int, rng: random.Random) -> Example:
     """Whole sentences around the answer, grown at random to either side up to `budget` characters."""
-    a, b = _grown(row.context, row.start, row.end, budget, rng)
+    a, b = grown(row.context, row.start, row.end, budget, rng)
     return Example(row.question, row.context[a:b], row.start - a, row.end - a)
 
 
@@ -142,11 +142,11 @@ def without_answer(row: Row, budget: int, rng: random.Random) -> Example | None:
     if len(text) < LEAST or answer.lower() in text.lower():
         return None
     at = min(len(before), len(text) - 1)
-    a, b = _grown(text, at, at, budget, rng)
+    a, b = grown(text, at, at, budget, rng)
     return Example(row.question, text[a:b], -1, -1)
 
 
-def _grown(context: str, start: int, end: int, budget: int, rng: random.Random) -> tuple[int, int]:
+def grown(context: str, start: int, end: int, budget: int, rng: random.Random) -> tuple[int, int]:
     """The range of the whole sentences that hold `start` to `end`, and of others beside them, up to `budget` characters.
 
     Windows with and without the answer are cut alike: a slice that begins inside a word would tell that it holds none.
@@ -202,7 +202,7 @@ def _part(row: Row, context: str, budget: int, rng: random.Random) -> Example:
     a, b = rng.choice(ranges)
     if rng.random() < 0.5:
         a, b = max(ranges, key=lambda ab: len(grams & _grams(context[ab[0] : ab[1]])))
-    a, b = _grown(context, a, b, budget, rng)
+    a, b = grown(context, a, b, budget, rng)
     return Example(row.question, context[a:b], -1, -1)
 
 
