@@ -91,6 +91,7 @@ class Calibration:
     threshold: float
     confidence_scale: float
     confidence_bias: float
+    confidence_ceiling: float
 
     @classmethod
     def load(cls, path: Path = WEIGHTS / "calibration.json") -> "Calibration":
@@ -108,7 +109,7 @@ class Calibration:
 
     def confidence(self, logit: float) -> float:
         """The probability that the best passage's best span is right, from that passage's log-odds."""
-        return sigmoid(self.confidence_scale * logit + self.confidence_bias)
+        return self.confidence_ceiling * sigmoid(self.confidence_scale * logit + self.confidence_bias)
 
 
 class SpanReader:

@@ -8,7 +8,7 @@ from langchain_core.documents import Document
 from rag import Hit, SpanReader
 from rag.read import LONGEST, Calibration, best_spans, trim
 
-CALIBRATION = Calibration(1.0, 0.0, 0.0, 0.0, 0.0, 0.0, threshold=0.5, confidence_scale=1.0, confidence_bias=0.0)
+CALIBRATION = Calibration(1.0, 0.0, 0.0, 0.0, 0.0, 0.0, threshold=0.5, confidence_scale=1.0, confidence_bias=0.0, confidence_ceiling=1.0)
 
 
 def hit(text: str, start: int = 0) -> Hit:

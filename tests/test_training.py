@@ -15,7 +15,7 @@ from index.embed import bundled_tokenizer
 from rag.network import ReaderNetwork, load, save
 from training import claims, data, dictionaries, parallel, projection
 from training.average import average
-from training.calibrate import CROSSED, crossed, expected_error, quantile
+from training.calibrate import CROSSED, FALSE_REFUSALS, Case, crossed, expected_error, figures, quantile
 from training.projection import Asked, Same
 from training.train import Batch, collate, encode, loss, train
 
@@ -278,6 +278,21 @@ def test_calibration_figures() -> None:
     assert quantile([(3.0, 1.0), (1.0, 1.0), (2.0, 1.0), (4.0, 1.0)], 0.5) == 2.0
     assert expected_error([(0.9, True)] * 9 + [(0.9, False)]) == pytest.approx(0.0)
     assert expected_error([(0.9, False)] * 4) == pytest.approx(0.9)
+
+
+def test_a_calibration_is_measured_on_what_it_was_not_fitted_on() -> None:
+    rng = np.random.default_rng(1)
+
+    def case(answers: bool, crossed: bool) -> Case:
+        features = rng.normal(size=(8, 5))
+        gold = np.arange(8) == (0 if answers else -1)
+        features[gold, :2] += 3
+        return Case(features, gold, gold & (rng.random() < 0.8), crossed)
+
+    found = figures([(case(True, bool(i % 3)), case(False, bool(i % 3))) for i in range(600)])
+    assert found["same language: questions"] == 200 and found["across languages: AUROC"] > 0.9
+    assert abs(found["across languages: refused with the answer"] - FALSE_REFUSALS) < 0.04
+    assert abs(found["same language: best span right"] - 0.8) < 0.1 and found["expected calibration error"] < 0.06
 
 
 def test_our_questions_across_languages_are_read_whole() -> None:

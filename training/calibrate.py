@@ -10,11 +10,14 @@ import argparse
 import json
 import random
 import tempfile
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+from scipy.optimize import minimize
+from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
 from index import Index, build
@@ -27,9 +30,10 @@ from training import data
 SIBLINGS = 4  # other paragraphs of the same article that stand beside each left-out one: near misses
 FALSE_REFUSALS = 0.10  # share of answerable questions that the threshold may refuse, half of them asked across languages
 CROSSED = Path(__file__).parent / "crossed.tsv"  # row id, language, question
+FOLDS = 5  # of the questions: each is measured with what was fitted on the others
 FEATURES = ("relevance", "margin", "cosine", "behind", "crossing")
 RAW = Calibration(  # the relevance logit alone
-    1.0, 0.0, 0.0, 0.0, 0.0, 0.0, threshold=0.5, confidence_scale=1.0, confidence_bias=0.0
+    1.0, 0.0, 0.0, 0.0, 0.0, 0.0, threshold=0.5, confidence_scale=1.0, confidence_bias=0.0, confidence_ceiling=1.0
 )
 
 
@@ -105,13 +109,16 @@ def _case(row: data.Row, readings: list[Reading], own: list[bool], language: str
     return Case(np.array(features, float).reshape(-1, len(FEATURES)), np.array(gold, bool), np.array(right, bool), switched)
 
 
-def fit(pairs: list[tuple[Case, Case]]) -> tuple[Calibration, dict[str, float]]:
-    """The calibration, and figures on the half of the questions that it was not fitted on.
+def top(made: Calibration, case: Case) -> tuple[float, bool]:
+    """The best passage's log-odds, and whether its best span is right."""
+    scores = [made.logit(*features) for features in case.features]
+    best = int(np.argmax(scores))
+    return scores[best], bool(case.right[best])
 
-    Questions in the passage's own language and in another weigh the same.
-    """
-    fitted, kept = pairs[::2], pairs[1::2]
-    everything = [case for pair in fitted for case in pair]
+
+def fit(pairs: list[tuple[Case, Case]]) -> Calibration:
+    """The calibration. Questions in the passage's own language and in another weigh the same."""
+    everything = [case for pair in pairs for case in pair]
     share = float(np.mean([case.crossed for case in everything]))
     weight = {True: 0.5 / share, False: 0.5 / (1 - share)}
     passages = LogisticRegression(C=1e3, max_iter=1000).fit(
@@ -119,46 +126,62 @@ def fit(pairs: list[tuple[Case, Case]]) -> tuple[Calibration, dict[str, float]]:
         np.concatenate([case.gold for case in everything]),
         np.concatenate([np.full(len(case.gold), weight[case.crossed]) for case in everything]),
     )
-    weights, bias = passages.coef_[0], passages.intercept_[0]
-
-    def top(case: Case) -> tuple[float, bool]:
-        scores = case.features @ weights + bias
-        best = int(scores.argmax())
-        return float(scores[best]), bool(case.right[best])
-
-    answerable = [(top(present)[0], weight[present.crossed]) for present, _ in fitted if present.gold.any()]
-    threshold = quantile(answerable, FALSE_REFUSALS)
-    tops = [top(case) for case in everything]
-    confidence = LogisticRegression(C=1e3).fit(
-        [[score] for score, _ in tops], [is_right for _, is_right in tops], [weight[case.crossed] for case in everything]
-    )
-    made = Calibration(
-        **dict(zip(FEATURES, map(float, weights), strict=True)), bias=float(bias), threshold=sigmoid(threshold),
-        confidence_scale=float(confidence.coef_[0][0]), confidence_bias=float(confidence.intercept_[0]),
-    )  # fmt: skip
-    return made, figures(kept, top, threshold, made)
+    weights = dict(zip(FEATURES, map(float, passages.coef_[0]), strict=True))
+    made = replace(RAW, **weights, bias=float(passages.intercept_[0]))
+    answerable = [(top(made, present)[0], weight[present.crossed]) for present, _ in pairs if present.gold.any()]
+    tops = [top(made, case) for case in everything]
+    scores, right = (np.array(column) for column in zip(*tops, strict=True))
+    scale, bias, ceiling = confidence(scores, right, np.array([weight[case.crossed] for case in everything]))
+    threshold = sigmoid(quantile(answerable, FALSE_REFUSALS))
+    return replace(made, threshold=threshold, confidence_scale=scale, confidence_bias=bias, confidence_ceiling=ceiling)
 
 
-def figures(
-    kept: list[tuple[Case, Case]], top: Callable[[Case], tuple[float, bool]], threshold: float, made: Calibration
-) -> dict[str, float]:
-    """How the calibration does on these questions, in the passage's language and across."""
+def confidence(scores: np.ndarray, right: np.ndarray, weights: np.ndarray) -> tuple[float, float, float]:
+    """Scale, bias and ceiling of the likeliest `ceiling * sigmoid(scale * score + bias)`: the surest answer may be wrong too."""
+
+    def surprise(values: np.ndarray) -> float:
+        said = np.clip(expit(values[2]) * expit(values[0] * scores + values[1]), 1e-6, 1 - 1e-6)
+        return float(-(weights * np.where(right, np.log(said), np.log(1 - said))).sum())
+
+    scale, bias, ceiling = minimize(surprise, [1.0, 0.0, 2.0], method="Nelder-Mead").x
+    return float(scale), float(bias), float(expit(ceiling))
+
+
+class Scored(NamedTuple):
+    """What a calibration says of a question's best passage: its lead over the threshold, its confidence, and whether it was right."""
+
+    lead: float
+    confidence: float
+    right: bool
+
+
+def _scored(made: Calibration, case: Case) -> Scored:
+    score, right = top(made, case)
+    return Scored(score - float(np.log(made.threshold / (1 - made.threshold))), made.confidence(score), right)
+
+
+def figures(pairs: list[tuple[Case, Case]]) -> dict[str, float]:
+    """How calibrations do on questions that they were not fitted on, in the passage's language and across: each of FOLDS folds in turn."""
+    present, absent = ({False: list[Scored](), True: list[Scored]()} for _ in range(2))
+    for fold in range(FOLDS):
+        made = fit([pair for i, pair in enumerate(pairs) if i % FOLDS != fold])
+        for with_it, without in pairs[fold::FOLDS]:
+            absent[without.crossed].append(_scored(made, without))
+            if with_it.gold.any():
+                present[with_it.crossed].append(_scored(made, with_it))
     found: dict[str, float] = {}
-    answered: list[tuple[float, bool]] = []
     for name, is_crossed in (("same language", False), ("across languages", True)):
-        mine = [pair for pair in kept if pair[0].crossed == is_crossed]
-        present, absent = [top(p) for p, _ in mine if p.gold.any()], [top(a) for _, a in mine]
-        answered += [(made.confidence(score), right) for score, right in [*present, *absent] if score >= threshold]
-        with_it, without = np.array([score for score, _ in present]), np.array([score for score, _ in absent])
+        leads, missed = (np.array([scored.lead for scored in kind[is_crossed]]) for kind in (present, absent))
         found |= {
-            f"{name}: questions": len(mine),
-            f"{name}: gold among the passages": len(present) / len(mine),
-            f"{name}: best span right": float(np.mean([right for _, right in present])),
-            f"{name}: refused without the answer": float((without < threshold).mean()),
-            f"{name}: refused with the answer": float((with_it < threshold).mean()),
-            f"{name}: AUROC": float((with_it[:, None] > without[None, :]).mean()),
+            f"{name}: questions": len(missed),
+            f"{name}: gold among the passages": len(leads) / len(missed),
+            f"{name}: best span right": float(np.mean([scored.right for scored in present[is_crossed]])),
+            f"{name}: refused without the answer": float((missed < 0).mean()),
+            f"{name}: refused with the answer": float((leads < 0).mean()),
+            f"{name}: AUROC": float((leads[:, None] > missed[None, :]).mean()),
         }
-    found["expected calibration error"] = expected_error(answered)
+    answered = [scored for kind in (present, absent) for listed in kind.values() for scored in listed if scored.lead >= 0]
+    found["expected calibration error"] = expected_error([(scored.confidence, scored.right) for scored in answered])
     return {name: round(value, 4) for name, value in found.items()}
 
 
@@ -191,8 +214,9 @@ def main() -> None:
     parser.add_argument("--contexts", type=int, default=12, help="left-out contexts of each data file (default: 12)")
     parser.add_argument("--questions", type=int, default=30, help="questions about them (default: 30)")
     options = parser.parse_args()
-    made, found = fit(list(cases(options.data, options.contexts, options.questions)))
-    write(options.out, reader=asdict(made), figures=found)
+    pairs = list(cases(options.data, options.contexts, options.questions))
+    found = figures(pairs)
+    write(options.out, reader=asdict(fit(pairs)), figures=found)
     print(json.dumps(found, indent=2))
 
 
