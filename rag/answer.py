@@ -3,11 +3,10 @@
 Takes a question; gives an `Answer`. `Rag` is a LangChain Runnable: `invoke`, `stream`, `batch`, `ainvoke` and tracing come with it.
 """
 
-import re
 import time
 import unicodedata
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from langchain_core.documents import Document
@@ -16,9 +15,10 @@ from langchain_core.runnables import Runnable, RunnableConfig
 from index.language import detect
 from index.lexical import names
 from index.library import Index
-from rag.choose import MOST, compose, same_place, select
+from rag.choose import compose, select
 from rag.cite import Citer
-from rag.fluent import Fluent, Read
+from rag.fluent import Fluent
+from rag.follow import CARRIED, Following, Found
 from rag.generate import Writer
 from rag.messages import refusal
 from rag.read import Reader, SpanReader
@@ -29,10 +29,6 @@ from rag.types import Answer, Citation, Exchange, Hit, Reading, Span
 LONGEST_QUESTION = 2000  # characters
 K = 8  # passages read
 SURE = 0.5  # the confidence above which a question is taken to stand alone, as is one with a name or a number
-AGREED = 0.5  # of its own best relevance that a follow-up has in the passage which the question before leads to
-LONG_WORD = re.compile(r"[^\W\d_]{4,}")
-OWN_SUBJECT = 3  # long words: such a question is no "and when?", and is not answered with the answer before
-CARRIED = 300  # characters of the question before, at most, that a follow-up is read with
 
 
 class QuestionError(ValueError):
@@ -48,16 +44,6 @@ def checked(question: str) -> str:
     if len(kept) > LONGEST_QUESTION:
         raise QuestionError(f"The question has {len(kept)} characters; at most {LONGEST_QUESTION} are read. Shorten it")
     return kept
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """What was read for a question: as it was `asked`, the spans to show, and where to look for the nearest passage if none is."""
-
-    asked: str
-    readings: list[Reading]
-    chosen: list[tuple[Reading, Span]]
-    near: list[Reading]
 
 
 class Rag(Runnable[str, Answer]):
@@ -80,6 +66,7 @@ class Rag(Runnable[str, Answer]):
         self.retriever = HybridRetriever(index, k)
         self._citer = Citer(index.catalogue)
         self.threshold = self.reader.threshold if threshold is None else threshold
+        self._following = Following(self.reader, self._citer, self.threshold)
         self._fluent: Fluent | None = None
         if writer:
             own = self.reader if isinstance(self.reader, SpanReader) else SpanReader()
@@ -158,10 +145,11 @@ class Rag(Runnable[str, Answer]):
             return self._read(asked, k, language, documents, clock)
 
         readings = read(question)
-        found = _Found(question, readings, select(readings, self.threshold), readings)
+        found = Found(question, readings, select(readings, self.threshold), readings)
         sure = bool(readings) and self.reader.confidence(readings[0].relevance) >= SURE
         if previous.strip() and readings and not sure and not names(question):
-            found = self._followed(found, checked(previous[-CARRIED:]), read, clock)
+            found = self._following.found(found, checked(previous[-CARRIED:]), read)
+            clock.lap("read")
         citations, dropped = self._resolve(found.chosen)
         nearest = None if citations else self._nearest(found.near)
         clock.lap("cite")
@@ -180,35 +168,6 @@ class Rag(Runnable[str, Answer]):
         readings = sorted(self.reader.read(question, hits), key=lambda reading: -reading.relevance)
         clock.lap("read")
         return readings
-
-    def _followed(self, own: _Found, before: str, read: Read, clock: "_Clock") -> _Found:
-        """What the question finds together with the one before, where it follows on that; what it finds alone otherwise."""
-        both = f"{before} {own.asked}"
-        others = read(both)
-        again = self._follows(own.asked, own.readings, others)
-        clock.lap("read")
-        if not again:
-            return own
-        chosen = [(r, self._within(r, span, again[str(r.hit.chunk.id)])) for r, span in select(others, self.threshold)]
-        if len(LONG_WORD.findall(own.asked)) >= OWN_SUBJECT and _echoes(chosen, read(before)):
-            return replace(own, near=others)
-        return _Found(both, others, chosen, others)
-
-    def _follows(self, question: str, alone: list[Reading], both: list[Reading]) -> dict[str, Reading]:
-        """Where a question follows on the one before, what it alone reads in the passages that both together lead to.
-
-        It does when both find a surer passage, and the question alone finds there at least about as much as in its own best one.
-        """
-        if both[0].relevance <= alone[0].relevance:
-            return {}
-        *there, own = self.reader.read(question, [*(reading.hit for reading in both), alone[0].hit])
-        return {str(r.hit.chunk.id): r for r in there} if there[0].relevance >= AGREED * own.relevance else {}
-
-    def _within(self, reading: Reading, span: Span, again: Reading) -> Span:
-        """The best new span in the sentence that holds the old one, or the old one."""
-        quote = self._citer.cite(0, reading.hit, span, 0.0)
-        inside = (new for new in again.spans if quote and quote.start <= new.start and new.end <= quote.end)
-        return next(inside, span)
 
     def _resolve(self, chosen: Sequence[tuple[Reading, Span]]) -> tuple[list[Citation], int]:
         """Citations numbered from 1, and how many spans did not hold; of several in the same sentence the first stays."""
@@ -229,12 +188,6 @@ class Rag(Runnable[str, Answer]):
             if made := self._citer.cite(0, reading.hit, span, reading.relevance):
                 return made
         return None
-
-
-def _echoes(chosen: list[tuple[Reading, Span]], before: list[Reading]) -> bool:
-    """Whether the first answer is what the question before was answered with: then nothing was asked of it anew."""
-    said = [(reading.hit, span) for reading in before[:MOST] for span in reading.spans[:1]]
-    return any(same_place(reading.hit, span, *other) for reading, span in chosen[:1] for other in said)
 
 
 class _Clock:

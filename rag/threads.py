@@ -69,9 +69,10 @@ class Threads(Database):
             ]
 
     def history(self, thread: str) -> list[Exchange]:
-        """The last exchanges of a thread, oldest first; none where it is not known."""
+        """The last exchanges of a thread, oldest first, each question as it was read; none where the thread is not known."""
         query = (
-            "SELECT answer ->> '$.question', answer ->> '$.text' FROM turns WHERE thread = ? ORDER BY number DESC LIMIT ?"
+            "SELECT coalesce(answer ->> '$.asked', answer ->> '$.question'), answer ->> '$.text' FROM turns "
+            "WHERE thread = ? ORDER BY number DESC LIMIT ?"
         )
         with self._lock:
             return [Exchange(*row) for row in self._database.execute(query, (thread, EXCHANGES))][::-1]

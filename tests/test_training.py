@@ -13,7 +13,7 @@ from transformers import BertConfig, BertModel
 
 from index.embed import bundled_tokenizer
 from rag.network import ReaderNetwork, load, save
-from training import claims, data, dictionaries, parallel, projection
+from training import claims, data, dictionaries, parallel, projection, stream, wording
 from training.average import average
 from training.calibrate import CROSSED, FALSE_REFUSALS, Case, crossed, expected_error, figures, quantile
 from training.projection import Asked, Same
@@ -56,7 +56,7 @@ def test_windows_are_whole_sentences_with_and_without_the_answer(source: data.So
     rng = random.Random(2)
     whole = {context[a:b] for context in CONTEXTS for a, b in data.sentences(context)}
     kinds = {True: 0, False: 0}
-    for example in itertools.islice(data.stream({"squadshifts-newwiki.en": source}, {}, {"squadshifts-newwiki.en": {}}, 1), 200):
+    for example in itertools.islice(stream.stream({"squadshifts-newwiki.en": source}, {}, {"squadshifts-newwiki.en": {}}, 1), 200):
         kinds[example.start >= 0] += 1
         assert all(example.window[a:b].strip() in {s.strip() for s in whole} for a, b in data.sentences(example.window))
     assert min(kinds.values()) > 20
@@ -67,9 +67,9 @@ def test_windows_of_a_group_compete_for_one_question(source: data.Source) -> Non
     strangers = [data.Row("Who?", f"Nothing of the sort number {n}. It rained on day {n} in the hills.", "Rain", 0, 7) for n in range(30)]
     found = {"squadshifts-newwiki.en": source, "policyqa.en": data.Source("en", strangers, {"Rain": [row.context for row in strangers]})}
     with_answer = 0
-    for group in itertools.islice(data.groups(found, {}, {name: {} for name in found}, 1), 100):
+    for group in itertools.islice(stream.groups(found, {}, {name: {} for name in found}, 1), 100):
         assert len({example.question for example in group}) == 1
-        assert len({example.window for example in group}) == len(group) == data.GROUP
+        assert len({example.window for example in group}) == len(group) == stream.GROUP
         assert all(example.start < 0 for example in group[1:])
         with_answer += group[0].start >= 0
     assert 50 < with_answer < 100
@@ -91,7 +91,7 @@ class Scores(torch.nn.Module):
 @pytest.mark.parametrize(("answered", "best"), [([True] + [False] * 7, [3.0] + [-3.0] * 7), ([False] * 8, [-3.0] * 8)])
 def test_a_group_is_ranked_by_which_window_answers(answered: list[bool], best: list[float]) -> None:
     first = torch.tensor([int(a) for a in answered])
-    flat = torch.ones((data.GROUP, 4), dtype=torch.long)
+    flat = torch.ones((stream.GROUP, 4), dtype=torch.long)
     batch = Batch(flat, flat, flat, first, first, flat, ranked=True)
     right, wrong = (float(loss(Scores(scores), batch)["ranking"]) for scores in (best, [*best[1:], 4.0]))  # type: ignore[arg-type]
     assert right < 0.2 and wrong > 3 * right
@@ -104,26 +104,26 @@ def test_a_follow_up_keeps_only_what_it_asks_for() -> None:
         for question, answer in (("Who opened it?", "Anna Berg"), ("When was it opened?", "1884"), ("How many ships?", "12"))
     )
     source = data.Source("en", [who])
-    assert data.followed(source, when, random.Random(1)) == ["Who opened it?", "And when?"]
-    assert data.followed(source, ships, random.Random(1)) == ["Who opened it?", "How many ships?"]
-    assert data.followed(source, who, random.Random(1)) == ["Who opened it?"]
+    assert wording.followed(source, when, random.Random(1)) == ["Who opened it?", "And when?"]
+    assert wording.followed(source, ships, random.Random(1)) == ["Who opened it?", "How many ships?"]
+    assert wording.followed(source, who, random.Random(1)) == ["Who opened it?"]
 
 
 def test_questions_change_language() -> None:
     rng = random.Random(1)
     english = {"who": {"de": "wer"}, "how many": {"de": "wie viele"}, "did": {"de": ""}, "ships": {"de": "Schiffe"}}
-    assert data.switch("Who did?", english, rng, shares=(1.0,)) == "wer ?"
-    assert data.switch("How many ships?", english, rng, shares=(1.0,)) == "wie viele Schiffe?"
-    assert data.switch("Nothing known", english, rng) == "Nothing known"
+    assert wording.switch("Who did?", english, rng, shares=(1.0,)) == "wer ?"
+    assert wording.switch("How many ships?", english, rng, shares=(1.0,)) == "wie viele Schiffe?"
+    assert wording.switch("Nothing known", english, rng) == "Nothing known"
     chinese = {"博物馆": {"en": "museum"}, "哪里": {"en": "where"}}
-    assert data.switch("港口博物馆在哪里?", chinese, rng, shares=(1.0,)) == "港口 museum 在 where ?"
+    assert wording.switch("港口博物馆在哪里?", chinese, rng, shares=(1.0,)) == "港口 museum 在 where ?"
 
 
 def test_passages_in_another_language_keep_their_answer(source: data.Source) -> None:
     row, rng = source.rows[0], random.Random(1)
-    told = data._told(row, {"fr": "Le musée fut fondé par Anna Berg en 1911."}, rng)
+    told = wording.told(row, {"fr": "Le musée fut fondé par Anna Berg en 1911."}, rng)
     assert told.context[told.start : told.end] == "Anna Berg" and told.question == row.question
-    assert data._told(row, {"fr": "Fondé par elle."}, rng) is row
+    assert wording.told(row, {"fr": "Fondé par elle."}, rng) is row
 
 
 def test_dictionaries_give_headwords_and_short_translations(tmp_path: Path) -> None:

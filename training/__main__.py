@@ -8,7 +8,7 @@ from tokenizers import Tokenizer
 
 from index.weights import bundled_model
 from rag import network as reader
-from training import claims, data, lexicon, negatives, parallel, spelling, train, translate
+from training import claims, data, lexicon, negatives, parallel, spelling, stream, train, translate
 
 SEED = 20260101
 
@@ -20,7 +20,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("rag/weights"), help="where reader.safetensors goes")
     parser.add_argument("--work", type=Path, default=Path("checkpoints"), help="checkpoints and the mined lexicon")
     parser.add_argument("--minutes", type=float, default=120, help="time for the training loop, resumed runs counted")
-    parser.add_argument("--negative", type=float, default=data.NEGATIVE, help="share of windows without the answer")
+    parser.add_argument("--negative", type=float, default=stream.NEGATIVE, help="share of windows without the answer")
     parser.add_argument("--init", type=Path, help="continue from these weights instead of the embedder alone")
     parser.add_argument("--parallel", type=Path, help="folder of translations (training.parallel) and dictionaries (training.dictionaries)")
     parser.add_argument("--translated", type=Path, help="the questions in other languages (training.translate)")
@@ -42,14 +42,14 @@ def main() -> None:
     if options.parallel:
         spelling.add(words, found)
     retrieved = negatives.mine(found, options.work / "negatives.npz")
-    examples = data.stream(found, words, retrieved, seed, options.negative, translated)
+    examples = stream.stream(found, words, retrieved, seed, options.negative, translated)
     checked = claims.stream(found, words, seed + 1)
     across = [claims.translated(found, translated, words, seed + 5)] if translated else []
     if options.parallel:
         rows = [row for source in found.values() for row in source.rows if source.language in ("en", "fr")]
         across.append(parallel.stream(parallel.texts(options.parallel), rows, seed + 2))
     checked = claims.mixed(checked, across, seed + 3)
-    groups = data.groups(found, words, retrieved, seed + 4, translated)
+    groups = stream.groups(found, words, retrieved, seed + 4, translated)
     batches = train.batches(tokenizer, examples, checked, groups, seed)
     steps = train.train(network, batches, options.minutes, checkpoint)
     notes = {"steps": str(steps), "minutes": str(options.minutes), "licence": "CC-BY-SA-4.0"}

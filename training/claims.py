@@ -10,8 +10,8 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from training import data
-from training.data import BUDGETS, NAME, NUMBER, SHARES, SWITCHED, Lexicon, Row, Source, sentences, switch, window
+from training.data import BUDGETS, NAME, NUMBER, SHARES, Row, Source, grown, sentences, window
+from training.wording import SWITCHED, Lexicon, Told, switch
 
 FALSE = 0.5  # of the stream
 ACROSS = 0.5  # of the claims, where there are messages in many languages
@@ -78,7 +78,7 @@ def stream(
             yield claim
 
 
-def translated(found: dict[str, Source], told: dict[str, data.Told], lexicon: Lexicon, seed: int) -> Iterator[Claim]:
+def translated(found: dict[str, Source], told: dict[str, Told], lexicon: Lexicon, seed: int) -> Iterator[Claim]:
     """Claims without end across languages: a sentence of a context held against the context's translation, or the other way round.
 
     Contexts whose translation has as many sentences; half of the claims are code-switched too.
@@ -100,7 +100,7 @@ def translated(found: dict[str, Source], told: dict[str, data.Told], lexicon: Le
         text, (start, end) = asked[slice(*ranges[at])].strip(), others[at]
         if not SHORTEST <= len(text) <= LONGEST:
             continue
-        first, last = data.grown(shown, start, end, rng.choice(BUDGETS), rng)
+        first, last = grown(shown, start, end, rng.choice(BUDGETS), rng)
         claim = Claim(_shortened(text, rng), shown[first:last], True, "said", start - first, end - first)
         if rng.random() < SWITCHED and language in lexicon:
             claim = replace(claim, text=switch(claim.text, lexicon[language], rng))

@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
-from training.data import Lexicon
+from training.wording import Lexicon
 
 CODES = {"eng": "en", "fra": "fr", "deu": "de", "spa": "es", "ita": "it", "por": "pt", "nld": "nl", "rus": "ru", "pol": "pl",
          "ces": "cs", "ell": "el", "tur": "tr", "ara": "ar", "hin": "hi", "jpn": "ja", "swe": "sv"}  # fmt: skip

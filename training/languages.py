@@ -16,7 +16,7 @@ from safetensors.numpy import save_file
 
 from index.embed import SentenceEncoder
 from index.language import COMMON, OTHER
-from training import data, lexicon, parallel, projection, translate
+from training import data, lexicon, parallel, projection, translate, wording
 from training.projection import Asked, Same
 
 SEED = 5
@@ -40,7 +40,7 @@ def same(texts: list[dict[str, str]], rng: random.Random) -> list[tuple[int, str
     return found
 
 
-def asked(source: data.Source, told: data.Told, words: data.Lexicon, rng: random.Random) -> list[tuple[str, str, str, str]]:
+def asked(source: data.Source, told: wording.Told, words: wording.Lexicon, rng: random.Random) -> list[tuple[str, str, str, str]]:
     """(question, passage, the question in another language, that language), for PER_FILE rows of a file."""
     made = []
     for row in rng.sample([row for row in source.rows if row.start >= 0], PER_FILE):
@@ -58,13 +58,13 @@ def asked(source: data.Source, told: data.Told, words: data.Lexicon, rng: random
 
 def _switched(question: str, words: dict[str, dict[str, str]], own: str, rng: random.Random) -> tuple[str, str]:
     """The question with every known word in one of the languages that know most of them."""
-    entries = {part.lower(): words[part.lower()] for part in data.words(question, words) if part.lower() in words}
+    entries = {part.lower(): words[part.lower()] for part in wording.words(question, words) if part.lower() in words}
     known = Counter(language for entry in entries.values() for language in entry)
     if not known:
         return own, question
     language = rng.choice(sorted(known, key=lambda other: -known[other])[:CHOICE])
     fit = {word: {language: entry[language]} for word, entry in entries.items() if language in entry}
-    return language, data.switch(question, fit, rng, shares=(1.0,))
+    return language, wording.switch(question, fit, rng, shares=(1.0,))
 
 
 def means(told: Same) -> dict[str, np.ndarray]:

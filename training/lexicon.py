@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from training.data import Lexicon
+from training.wording import Lexicon
 
 SOURCES = ("en", "fr", "tr", "ar")  # training languages that put spaces between words
 TARGETS = ("en", "fr", "de", "es", "it", "pt", "nl", "ro", "ru", "uk", "pl", "cs", "el", "tr", "ar", "fa", "hi", "vi", "zh",

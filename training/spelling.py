@@ -6,7 +6,8 @@ Takes the training sources and ICU's `uconv` (Debian's icu-devtools); adds to a 
 import shutil
 import subprocess
 
-from training.data import NAME, Lexicon, Source
+from training.data import NAME, Source
+from training.wording import Lexicon
 
 ASCII = "::Latin-ASCII; ::Lower;"
 CYRILLIC = f"{ASCII} sch > ш; sh > ш; ch > ч; c > к; kh > х; zh > ж; h > х; w > в; j > дж; q > к; x > кс;"

@@ -20,7 +20,8 @@ from torch.nn import functional
 
 from rag.network import ReaderNetwork
 from training.claims import Claim
-from training.data import GROUP, Example
+from training.data import Example
+from training.stream import GROUP
 
 BATCH = 16  # windows a step
 POOL = 24  # batches sorted by length together

@@ -10,7 +10,8 @@ import json
 import subprocess
 from pathlib import Path
 
-from training.data import Told, sources
+from training.data import sources
+from training.wording import Told
 
 CHAINS = {  # source → target → Apertium's modes, one after the other
     "en": {"es": ["eng-spa"], "fr": ["eng-cat", "cat-fra"], "it": ["eng-cat", "cat-ita"], "pt": ["eng-spa", "es-pt"]},

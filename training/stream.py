@@ -1,0 +1,103 @@
+"""The reader's training stream: examples without end, or groups of windows that compete for one question.
+
+Takes the rows that `data` reads, what `negatives` mined, and what `wording` needs; everything is drawn by one seed. Tokenising is
+left to `train.batches`.
+"""
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from training.data import BUDGETS, SHARES, Example, Row, Source, changed, other_context, part_of, window, without_answer
+from training.wording import Lexicon, Told, told, worded
+
+NEGATIVE = 0.40  # of the stream
+KINDS = {"cut": 0.30, "retrieved": 0.30, "changed": 0.17, "sibling": 0.10, "stranger": 0.13}  # of the negatives
+GROUP_KINDS = {"cut": 0.25, "retrieved": 0.45, "sibling": 0.2, "stranger": 0.1}  # the question stays
+TOLD = 0.2  # of the windows, translated, where there are translations
+GROUP, ABSENT = 8, 0.25  # windows that compete for a question; the share of groups where none answers it
+SHORT_BUDGETS = (60, 120, 120, 200, 300)  # characters of a window in a group
+
+
+def stream(
+    found: dict[str, Source],
+    lexicon: Lexicon,
+    retrieved: dict[str, dict[str, list[str]]],
+    seed: int,
+    negative: float = NEGATIVE,
+    translated: dict[str, Told] | None = None,
+) -> Iterator[Example]:
+    """Examples without end, `negative` of them without an answer.
+
+    `retrieved` is what `negatives.mine` found; `translated` what `training.translate` wrote: file → text → {language: translation}.
+    """
+    rng = random.Random(seed)
+    for name, row in _rows(found, translated or {}, rng):
+        source = found[name]
+        budget = _budget(BUDGETS, source, rng)
+        if rng.random() < negative:
+            example = _negative(row, source, found, retrieved[name].get(row.question, []), budget, rng)
+        else:
+            example = window(row, budget, rng)
+        yield replace(example, question=worded(example.question, row, source, lexicon, (translated or {}).get(name, {}), rng))
+
+
+def groups(
+    found: dict[str, Source],
+    lexicon: Lexicon,
+    retrieved: dict[str, dict[str, list[str]]],
+    seed: int,
+    translated: dict[str, Told] | None = None,
+) -> Iterator[list[Example]]:
+    """GROUP short windows for one question without end; the first alone holds its answer, or in ABSENT of the groups none."""
+    rng = random.Random(seed)
+    for name, row in _rows(found, translated or {}, rng):
+        source = found[name]
+        made = [window(row, _budget(SHORT_BUDGETS, source, rng), rng)] if row.start >= 0 and rng.random() > ABSENT else []
+        seen = {example.window for example in made}
+        for _ in range(4 * GROUP):
+            near = retrieved[name].get(row.question, [])
+            example = _negative(row, source, found, near, _budget(SHORT_BUDGETS, source, rng), rng, GROUP_KINDS)
+            if example.window not in seen and len(made) < GROUP:
+                made.append(example)
+                seen.add(example.window)
+        question = worded(row.question, row, source, lexicon, (translated or {}).get(name, {}), rng)
+        if len(made) == GROUP:
+            yield [replace(example, question=question) for example in made]
+
+
+def _rows(found: dict[str, Source], translated: dict[str, Told], rng: random.Random) -> Iterator[tuple[str, Row]]:
+    """Rows drawn by `SHARES`, each file's in shuffled rounds; TOLD of them with a translated context."""
+    rounds: dict[str, list[Row]] = {name: [] for name in found}
+    names = list(found)
+    while True:
+        name = rng.choices(names, [SHARES[n] for n in names])[0]
+        if not rounds[name]:
+            rounds[name] = rng.sample(found[name].rows, len(found[name].rows))
+        row = rounds[name].pop()
+        if rng.random() < TOLD:
+            row = told(row, translated.get(name, {}).get(row.context, {}), rng)
+        yield name, row
+
+
+def _budget(budgets: Sequence[int], source: Source, rng: random.Random) -> int:
+    return int(rng.choice(budgets) * (0.4 if source.language in ("ja", "zh") else 1))
+
+
+def _negative(
+    row: Row, source: Source, found: dict[str, Source], near: list[str], budget: int, rng: random.Random, kinds: dict[str, float] = KINDS
+) -> Example:
+    kind = rng.choices(list(kinds), list(kinds.values()))[0]
+    made = None
+    if kind == "cut":
+        made = without_answer(row, budget, rng)
+    elif kind == "changed":
+        made = changed(row, source, budget, rng)
+    elif kind == "retrieved" and near:
+        made = part_of(row, rng.choice(near), budget, rng)
+    if made is None and kind != "stranger":
+        made = other_context(row, source, budget, rng)
+    if made is None:
+        stranger = rng.choice(found[rng.choice(list(found))].rows)
+        made = part_of(row, stranger.context, budget, rng)
+    return made
