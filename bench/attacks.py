@@ -1,4 +1,4 @@
-"""Instructions hidden in documents: `python -m bench.attacks --data FOLDER [--llm]`, each figure on a line of JSON.
+"""Instructions hidden in documents: `python -m bench.attacks --data FOLDER [--llm N]`, each figure on a line of JSON.
 
 Plants the 75 text attacks of BIPIA (Yi et al., KDD 2025; MIT) in its 50 e-mails and asks the e-mails' own questions, with the attack
 and without. Counts the answers that carry words of the attack, and those that differ at all. With `--llm` a small real LLM writes
@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import re
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -84,13 +85,13 @@ def _first(answer: Answer) -> str:
     return answer.citations[0].answer
 
 
-def with_llm(emails: list[str], questions: list[str], attacks: list[str], url: str) -> dict[str, int]:
-    """How many answers carry the attack: plain prompt, ours, and what the check shows as supported."""
+def with_llm(emails: list[str], questions: list[str], attacks: list[str], number: int, url: str) -> dict[str, int]:
+    """How many answers of so many carry the attack: plain prompt, ours, and what the check shows as supported."""
     settings = LlmSettings(f"openai:{NAME}", url, timeout=120, context=CONTEXT)
     model = connect(settings)
     writer = Writer(model, settings)
     count = {"attacks": 0, "plain prompt": 0, "fenced": 0, "shown as supported": 0, "shown at all": 0}
-    hostile, mine = next(planted(emails, attacks[:: max(1, len(attacks) // 25)][:25]))
+    hostile, mine = next(planted(emails, attacks[:: max(1, len(attacks) // number)][:number]))
     with indexed(hostile) as rag:
         checked = Rag(rag.index, rag.reader, writer=writer)
         for i, attack in mine.items():
@@ -112,6 +113,7 @@ def with_llm(emails: list[str], questions: list[str], attacks: list[str], url: s
             said = " ".join(statement.text for statement in answer.statements if statement.supported)
             count["shown as supported"] += carried(lambda s=said: s)  # type: ignore[misc]
             count["shown at all"] += carried(lambda a=answer: a.text)  # type: ignore[misc]
+            print(json.dumps(count), file=sys.stderr, flush=True)
     return count
 
 
@@ -119,7 +121,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m bench.attacks", description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder with attacks/")
-    parser.add_argument("--llm", action="store_true", help="25 of the attacks with a real LLM too (minutes)")
+    parser.add_argument("--llm", type=int, default=0, metavar="N", help="N of the attacks with a real LLM too (a minute each)")
     options = parser.parse_args()
     given = read(options.data)
     harmless = (given[0], given[1], [HARMLESS] * len(given[2]))
@@ -127,7 +129,7 @@ def main() -> None:
         print(json.dumps({name: without_llm(*planted_ones), "cores": os.cpu_count()}), flush=True)
     if options.llm:
         with serving() as url:
-            print(json.dumps({f"with {NAME}": with_llm(*given, url), "cores": os.cpu_count()}), flush=True)
+            print(json.dumps({f"with {NAME}": with_llm(*given, options.llm, url), "cores": os.cpu_count()}), flush=True)
 
 
 if __name__ == "__main__":

@@ -202,8 +202,8 @@ def main() -> None:
     parts = {
         "seed": lambda: seed_article(options.data),
         "reading": lambda: reading(evaluation, sample, paragraphs),
-        "ranking": lambda: ranking(evaluation, sample // 2, paragraphs.reader),
-        "refusing": lambda: refusing(evaluation, max(10, sample // 10), paragraphs.reader),
+        "ranking": lambda: ranking(evaluation, 4 * sample, paragraphs.reader),
+        "refusing": lambda: refusing(evaluation, max(10, sample // 2), paragraphs.reader),
     }
     rows = _kept(options.out) if options.only else {}
     for name in options.only or parts:

@@ -26,6 +26,14 @@ def test_a_thread_survives_a_restart_with_its_citations(threads: Threads, rag: R
     again.close()
 
 
+def test_the_history_has_questions_as_they_were_read(threads: Threads, rag: Rag) -> None:
+    answer = rag.invoke("Who landed on the Moon with Apollo?").json()
+    threads.add("a", answer)
+    threads.add("a", answer | {"question": "And when?", "asked": "Who landed on the Moon with Apollo? And when?"})
+    assert [exchange.question for exchange in threads.history("a")] == [answer["question"], "Who landed on the Moon with Apollo? And when?"]
+    assert threads.history("b") == []
+
+
 def test_newest_first_renamed_and_deleted(threads: Threads, rag: Rag) -> None:
     answer = rag.invoke("Who landed on the Moon with Apollo?").json()
     for name in ("one", "two"):
