@@ -4,18 +4,20 @@ import gzip
 import itertools
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import polib
 import pytest
 import torch
 from transformers import BertConfig, BertModel
 
 from index.embed import bundled_tokenizer
 from rag.network import ReaderNetwork, load, save
-from training import claims, data, dictionaries, parallel, projection, stream, wording
+from training import claims, cloze, data, dictionaries, parallel, projection, stream, wording
 from training.average import average
-from training.calibrate import CROSSED, FALSE_REFUSALS, Case, crossed, expected_error, figures, quantile
+from training.calibrate import CROSSED, FALSE_REFUSALS, Case, expected_error, figures, quantile
 from training.projection import Asked, Same
 from training.train import Batch, collate, encode, loss, train
 
@@ -214,6 +216,62 @@ def test_claims_across_languages(translations: Path) -> None:
     assert min(seen.values()) > 100
 
 
+HEROES = {"Konrad": "Конрад", "Kalenz": "Каленз", "Asheviere": "Ашевьер", "Haldric": "Халдрик"}
+
+
+@pytest.fixture
+def stories(tmp_path: Path) -> Path:
+    """Messages of a game in Russian and German, and a handbook in German."""
+    for locale, told, known in (
+        ("ru", "{} перешёл реку с отрядом из {} воинов.", HEROES),
+        ("de", "{} überquerte den Fluss mit {} Kriegern.", {name: name for name in HEROES}),
+    ):
+        texts = {f"{name} crossed the river with {n} fighters.": told.format(known[name], n) for n in range(10, 30) for name in HEROES}
+        found = polib.MOFile()
+        for text, other in [*texts.items(), *known.items()]:
+            found.append(polib.POEntry(msgid=f"hero^{text}" if text in HEROES else text, msgstr=other))
+        folder = tmp_path / "locale" / locale / "LC_MESSAGES"
+        folder.mkdir(parents=True)
+        found.save(str(folder / "wesnoth-x.mo"))
+    for locale, text in (("en-US", "Ian began it. " * 30), ("de-DE", "Ian fing damit an. " * 30)):
+        page = tmp_path / "debian-handbook" / "html" / locale / "a.html"
+        page.parent.mkdir(parents=True)
+        page.write_text(f'<div class="para">{text}</div><div class="para">{locale[:2]}: see <em>Chapter</em> 3 of this book.</div>')
+    return tmp_path
+
+
+def test_stories_are_aligned_and_what_was_not_translated_left_out(stories: Path) -> None:
+    texts = parallel.stories(stories) + parallel.stories(stories, held_out=True)
+    assert {"en": "Konrad crossed the river with 12 fighters.", "ru": "Конрад перешёл реку с отрядом из 12 воинов.",
+            "de": "Konrad überquerte den Fluss mit 12 Kriegern."} in texts  # fmt: skip
+    assert len(texts) == 80  # no sentence of the handbook is long enough, and its second paragraph is English in German
+
+
+def test_cloze_questions_ask_in_one_language_what_another_tells(stories: Path) -> None:
+    texts, known = parallel.stories(stories), cloze.names(stories)
+    assert known["Konrad"] == {"ru": "Конрад", "de": "Konrad"}
+    answers, asked = {*HEROES, *HEROES.values()}, set()
+    for example in itertools.islice(cloze.stream(texts, known, 1), 300):
+        asked |= {word for words in cloze.ASKED.values() for word in words if word in example.question.lower().rstrip("?").split()}
+        answer = example.window[example.start : example.end] if example.start >= 0 else ""
+        assert example.start < 0 or answer in answers or answer.isdigit()
+        assert not answer or answer not in example.question
+        assert ("fighters" in example.question) <= ("fighters" not in example.window)
+    assert {"who", "wer", "кто"} <= asked
+
+
+def test_our_questions_are_read_with_their_passage(source: data.Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    row = source.rows[0] = replace(source.rows[0], id="r1")
+    (tmp_path / "asked.tsv").write_text(f"{row.id}\tde\tWer war es?\n{row.id}\tru\tКто это был?\n", encoding="utf-8")
+    monkeypatch.setattr(data, "ASKED", tmp_path / "asked.tsv")
+    found = {"squadshifts-newwiki.en": source, "piaf.fr": replace(source, rows=[], language="fr")}
+    own = data.asked(found)
+    assert own.keys() == {"squadshifts-newwiki.en"}
+    for example in itertools.islice(stream.stream(own, {}, {name: {} for name in own}, 1, negative=0), 20):
+        assert example.question in ("Wer war es?", "Кто это был?")
+        assert example.window[example.start : example.end] == row.context[row.start : row.end]
+
+
 def test_sentences_are_held_against_their_translation(source: data.Source) -> None:
     french = ("Anna Berg fonda le musée en 1911. Son premier directeur fut Otto Lind. Il alla à Bergen en 1954. "
               "Il garde 3 200 modèles de bateaux.")  # fmt: skip
@@ -296,6 +354,8 @@ def test_a_calibration_is_measured_on_what_it_was_not_fitted_on() -> None:
 
 
 def test_our_questions_across_languages_are_read_whole() -> None:
-    lines = CROSSED.read_text(encoding="utf-8").splitlines()
-    assert sum(map(len, crossed().values())) == len(lines) == 145
-    assert len({line.split("\t")[1] for line in lines}) == 20
+    for path, number, languages in ((CROSSED, 343, 20), (data.ASKED, 806, 20)):
+        lines = path.read_text(encoding="utf-8").splitlines()
+        assert sum(map(len, data.ours(path).values())) == len(lines) == number
+        assert len({line.split("\t")[1] for line in lines}) == languages
+    assert not data.ours(CROSSED).keys() & data.ours(data.ASKED).keys()

@@ -8,7 +8,7 @@ from tokenizers import Tokenizer
 
 from index.weights import bundled_model
 from rag import network as reader
-from training import claims, data, lexicon, negatives, parallel, spelling, stream, train, translate
+from training import claims, cloze, data, lexicon, negatives, parallel, spelling, stream, train, translate
 
 SEED = 20260101
 
@@ -43,12 +43,18 @@ def main() -> None:
         spelling.add(words, found)
     retrieved = negatives.mine(found, options.work / "negatives.npz")
     examples = stream.stream(found, words, retrieved, seed, options.negative, translated)
-    checked = claims.stream(found, words, seed + 1)
     across = [claims.translated(found, translated, words, seed + 5)] if translated else []
+    own = data.asked(found)
+    first = {row.id: row.question for source in found.values() for row in source.rows}
+    near = {name: {row.question: retrieved[name].get(first[row.id], []) for row in source.rows} for name, source in own.items()}
+    asked = [stream.stream(own, {}, near, seed + 8, options.negative)]
     if options.parallel:
         rows = [row for source in found.values() for row in source.rows if source.language in ("en", "fr")]
-        across.append(parallel.stream(parallel.texts(options.parallel), rows, seed + 2))
-    checked = claims.mixed(checked, across, seed + 3)
+        stories = parallel.stories(options.parallel)
+        across += [parallel.stream(texts, rows, seed + 2) for texts in (parallel.texts(options.parallel), stories)]
+        asked.append(cloze.stream(stories, cloze.names(options.parallel), seed + 6))
+    examples = stream.mixed(examples, asked, stream.ASKED_ACROSS, seed + 7)
+    checked = stream.mixed(claims.stream(found, words, seed + 1), across, stream.CLAIMS_ACROSS, seed + 3)
     groups = stream.groups(found, words, retrieved, seed + 4, translated)
     batches = train.batches(tokenizer, examples, checked, groups, seed)
     steps = train.train(network, batches, options.minutes, checkpoint)

@@ -47,18 +47,9 @@ class Case:
     crossed: bool  # whether the question was asked in another language than its answer's
 
 
-def crossed() -> dict[str, list[str]]:
-    """Row id → our questions about its answer, in other languages."""
-    found: dict[str, list[str]] = {}
-    for line in CROSSED.read_text(encoding="utf-8").splitlines():
-        identity, _, question = line.split("\t")
-        found.setdefault(identity, []).append(question)
-    return found
-
-
 def cases(folder: Path, contexts: int, questions: int, seed: int = 1) -> Iterator[tuple[Case, Case]]:
     """For each question, its readings with the answer among the passages, and without."""
-    rng, ours = random.Random(seed), crossed()
+    rng, ours = random.Random(seed), data.ours(CROSSED)
     reader = SpanReader(TorchEngine(), RAW)
     asked: list[tuple[data.Row, str]] = []
     with tempfile.TemporaryDirectory() as place:

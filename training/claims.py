@@ -14,7 +14,6 @@ from training.data import BUDGETS, NAME, NUMBER, SHARES, Row, Source, grown, sen
 from training.wording import SWITCHED, Lexicon, Told, switch
 
 FALSE = 0.5  # of the stream
-ACROSS = 0.5  # of the claims, where there are messages in many languages
 SHORTEST, LONGEST = 25, 320  # characters of a claim in an alphabet; in Chinese and Japanese 0.4 of it
 ANSWERED = 0.6  # of the true claims, at most, are made of a question
 KINDS = {"number": 3.0, "name": 4.0, "answer": 4.0, "roles": 3.0, "negation": 2.5, "cut": 1.5}  # how often each is tried
@@ -107,13 +106,6 @@ def translated(found: dict[str, Source], told: dict[str, Told], lexicon: Lexicon
         false = corrupted(claim, [*found[name].beside[context], *rng.sample(found[name].rows, 20)], language, rng)
         if false:
             yield false if rng.random() < FALSE else claim
-
-
-def mixed(own: Iterator[Claim], across: Sequence[Iterator[Claim]], seed: int) -> Iterator[Claim]:
-    """ACROSS of the claims from the other streams in turn, the rest from the first."""
-    rng = random.Random(seed)
-    while True:
-        yield next(rng.choice(across) if across and rng.random() < ACROSS else own)
 
 
 def _true(row: Row, language: str, rng: random.Random) -> Claim | None:

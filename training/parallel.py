@@ -1,53 +1,95 @@
 """Claims across languages, from texts that say the same in each: `--parallel FOLDER` of the training.
 
-Takes a folder with unpacked wheels that carry translations (Django and Wagtail, BSD-3-Clause) and unpacked packages of the help of
-LibreOffice (`libreoffice-help-*` of Debian, MPL-2.0); gives an endless, seeded stream of `Claim`s: a text in one language about a
-window of texts in another, true, with a name, a number or a negation changed, or with its evidence absent.
+Takes a folder with unpacked wheels that carry translations (Django and Wagtail, BSD-3-Clause) and unpacked packages of Debian: the help of
+LibreOffice (`libreoffice-help-*`, MPL-2.0), the stories of Wesnoth (`wesnoth-1.16-*`, GPL and CC BY-SA 4.0) and `debian-handbook` (GPL and
+CC BY-SA 3.0). Gives an endless, seeded stream of `Claim`s: a text in one language about a window of texts in another, true, with a name, a
+number or a negation changed, or with its evidence absent. `training.cloze` makes questions of the same texts.
 """
 
 import html
 import random
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import polib
 
 from training.claims import Claim, corrupted
-from training.data import NAME, Row
+from training.data import NAME, Row, sentences
 
 LANGUAGES = "ar bg cs da de el es fa fi fr he hi hu id it ja ko nl no pl pt ro ru sv th tr uk vi zh".split()
-LOCALES = {"zh": ("zh_Hans", "zh_CN"), "no": ("nb",), "tl": ("fil",), "pt": ("pt_BR", "pt_PT", "pt"), "id": ("id_ID", "id")}
+LOCALES = {"zh": ("zh_Hans", "zh_CN"), "no": ("nb", "nb_NO"), "tl": ("fil",), "pt": ("pt_BR", "pt_PT", "pt"), "id": ("id_ID", "id")}
 HELP = {"en": "en-US", "pt": "pt-BR", "zh": "zh-CN"}  # folders of the help, where they are not the language's code
 SHORTEST, LONGEST = 20, 300  # characters of the English text
 BLOCK, HELD_OUT = 20, 8  # texts
 BESIDE = (2, 6)  # other texts of the window
 TRUE, MARKED, ENGLISH = 0.5, 0.5, 0.5  # shares: true claims; with a name or number put to them; with English on one side
+LEFT = 0.6  # of a text's words: with more of them in its translation it was not translated
 CUT = 0.3  # of the false ones that could be made otherwise
 OWN = ("number", "name", "negation")  # how a text without a name put to it is changed
 VARIABLE = re.compile(r"%\(?\w*\)?[sd]|{[^}]*}|<[^>]*>")
+HANDBOOK_PARAGRAPH = re.compile(r'<div class="para">(.*?)</div>', re.DOTALL)
 PARAGRAPH = re.compile(r'<p id="([^"]+)" class="(?:paragraph|listitem|paragraphintable)"[^>]*>(.*?)</p>', re.DOTALL)
 
 
 def texts(folder: Path, held_out: bool = False, languages: Sequence[str] = LANGUAGES) -> list[dict[str, str]]:
-    """Each text by language, English among them, in the order of their files: neighbours speak of like things.
+    """Each text of the messages and the help by language, English among them, in the order of their files: neighbours speak of like things.
 
     One block of BLOCK in HELD_OUT is left out for calibration, or is given alone.
     """
-    found: dict[str, dict[str, str]] = {}
     english = {path: list(_paragraphs(path)) for path in sorted(folder.glob(f"**/help/{HELP['en']}/text/**/*.html"))}
-    for language in languages:
-        for text, translation in [*_messages(folder, language), *_help(english, language)]:
-            if SHORTEST <= len(text) <= LONGEST and translation != text:
+    return _by_text(((language, (*_messages(folder, language), *_help(english, language))) for language in languages), held_out)
+
+
+def stories(folder: Path, held_out: bool = False) -> list[dict[str, str]]:
+    """The same of Wesnoth's stories and of the handbook."""
+    english = {path: _handbook(path) for path in sorted(folder.glob("**/debian-handbook/html/en-US/*.html"))}
+    told = ((language, (*catalogue(folder, "wesnoth*", language), *_chapters(english, language))) for language in LANGUAGES)
+    return _by_text(told, held_out)
+
+
+def _by_text(told: Iterable[tuple[str, Sequence[tuple[str, str]]]], held_out: bool) -> list[dict[str, str]]:
+    found: dict[str, dict[str, str]] = {}
+    for language, pairs in told:
+        for text, translation in pairs:
+            if SHORTEST <= len(text) <= LONGEST and not _left_as_it_was(text, translation):
                 found.setdefault(text, {"en": _plain(text)}).setdefault(language, _plain(translation))
     return [text for i, text in enumerate(found.values()) if (i // BLOCK % HELD_OUT == 0) == held_out]
+
+
+def _left_as_it_was(text: str, translation: str) -> bool:
+    words = set(text.split())
+    return len(words & set(translation.split())) > LEFT * len(words)
 
 
 def _messages(folder: Path, language: str) -> Iterator[tuple[str, str]]:
     for locale in LOCALES.get(language, (language,)):
         for path in sorted(folder.glob(f"**/locale/{locale}/LC_MESSAGES/django.po")):
             yield from ((entry.msgid, entry.msgstr) for entry in polib.pofile(str(path)).translated_entries() if entry.msgstr)
+
+
+def catalogue(folder: Path, name: str, language: str) -> Iterator[tuple[str, str]]:
+    """Messages and translations of the compiled catalogues of that name; what stands before a "^" is for translators."""
+    for locale in LOCALES.get(language, (language,)):
+        for path in sorted(folder.glob(f"**/locale/{locale}/LC_MESSAGES/{name}.mo")):
+            entries = polib.mofile(str(path)).translated_entries()
+            yield from ((entry.msgid.rpartition("^")[2], entry.msgstr) for entry in entries if entry.msgstr)
+
+
+def _handbook(path: Path) -> list[str]:
+    return [_plain(_text(inner)) for inner in HANDBOOK_PARAGRAPH.findall(path.read_text(encoding="utf-8"))]
+
+
+def _chapters(english: dict[Path, list[str]], language: str) -> Iterator[tuple[str, str]]:
+    """Paragraphs of the handbook, and the sentences of those that have as many in both languages."""
+    for path, paragraphs in english.items():
+        for other in path.parents[1].glob(f"{language}-{'BR' if language == 'pt' else 'CN' if language == 'zh' else '*'}/{path.name}"):
+            translations = _handbook(other)
+            for text, translation in zip(paragraphs, translations, strict=True) if len(paragraphs) == len(translations) else ():
+                ours, theirs = ([part[a:b].strip() for a, b in sentences(part)] for part in (text, translation))
+                whole = len(text) <= LONGEST or len(ours) != len(theirs)
+                yield from [(text, translation)] if whole else zip(ours, theirs, strict=True)
 
 
 def _help(english: dict[Path, list[tuple[str, str]]], language: str) -> Iterator[tuple[str, str]]:
@@ -62,7 +104,11 @@ def _help(english: dict[Path, list[tuple[str, str]]], language: str) -> Iterator
 
 def _paragraphs(path: Path) -> Iterator[tuple[str, str]]:
     for number, inner in PARAGRAPH.findall(path.read_text(encoding="utf-8")):
-        yield number, html.unescape(re.sub(r"<[^>]+>", "", inner))
+        yield number, _text(inner)
+
+
+def _text(inner: str) -> str:
+    return html.unescape(re.sub(r"<[^>]+>", "", inner))
 
 
 def stream(found: list[dict[str, str]], rows: list[Row], seed: int) -> Iterator[Claim]:

@@ -7,14 +7,17 @@ left to `train.batches`.
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 from training.data import BUDGETS, SHARES, Example, Row, Source, changed, other_context, part_of, window, without_answer
 from training.wording import Lexicon, Told, told, worded
 
+T = TypeVar("T")
 NEGATIVE = 0.40  # of the stream
 KINDS = {"cut": 0.30, "retrieved": 0.30, "changed": 0.17, "sibling": 0.10, "stranger": 0.13}  # of the negatives
 GROUP_KINDS = {"cut": 0.25, "retrieved": 0.45, "sibling": 0.2, "stranger": 0.1}  # the question stays
 TOLD = 0.2  # of the windows, translated, where there are translations
+CLAIMS_ACROSS, ASKED_ACROSS = 0.5, 0.25  # of the claims and of the examples
 GROUP, ABSENT = 8, 0.25  # windows that compete for a question; the share of groups where none answers it
 SHORT_BUDGETS = (60, 120, 120, 200, 300)  # characters of a window in a group
 
@@ -66,6 +69,13 @@ def groups(
         question = worded(row.question, row, source, lexicon, (translated or {}).get(name, {}), rng)
         if len(made) == GROUP:
             yield [replace(example, question=question) for example in made]
+
+
+def mixed(own: Iterator[T], others: Sequence[Iterator[T]], share: float, seed: int) -> Iterator[T]:
+    """`share` of the items from the other streams in turn, the rest from the first."""
+    rng = random.Random(seed)
+    while True:
+        yield next(rng.choice(others) if others and rng.random() < share else own)
 
 
 def _rows(found: dict[str, Source], translated: dict[str, Told], rng: random.Random) -> Iterator[tuple[str, Row]]:

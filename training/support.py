@@ -21,7 +21,7 @@ from rag import Hit, SpanReader
 from rag.read import WEIGHTS
 from rag.support import Features, ReaderSupport, SupportCalibration
 from training import claims, data, parallel
-from training.calibrate import crossed, write
+from training.calibrate import CROSSED, write
 
 NAMES = tuple(field.name for field in fields(Features))
 REAL = 2  # of the streams below: the one that is most like what will be met
@@ -39,7 +39,7 @@ def half(found: dict[str, data.Source], second: bool) -> dict[str, data.Source]:
 
 def across(found: dict[str, data.Source], rng: random.Random) -> Iterator[claims.Claim]:
     """A question in another language with its answer, and with an answer to something else about the same context or article."""
-    ours = crossed()
+    ours = data.ours(CROSSED)
     for source in found.values():
         for row in source.rows:
             answer = row.context[row.start : row.end]

@@ -26,10 +26,10 @@ from training.stream import GROUP
 BATCH = 16  # windows a step
 POOL = 24  # batches sorted by length together
 WARM_UP = 150  # steps
-RATE_ENCODER, RATE_HEADS = 1e-4, 5e-4
+RATE_ENCODER, RATE_HEADS = 7e-5, 3e-4
 LONGEST = 288  # tokens of a question and its window
 SAVE_EVERY = 200  # steps
-CLAIMS, GROUPS = 0.17, 0.25  # of the batches check claims or rank groups of short windows, the others read
+CLAIMS, GROUPS = 0.17, 0.2  # of the batches check claims or rank groups of short windows, the others read
 RANKING_WEIGHT, GROUP_SPAN_WEIGHT = 0.5, 0.5  # of a group's losses: most of its windows have no answer
 EVIDENCE_WEIGHT = 0.3  # of the span loss where the span is a claim's evidence
 WORD_WEIGHT = torch.tensor(4.0)  # of a word that is not borne out: most are
