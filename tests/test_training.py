@@ -15,7 +15,7 @@ from transformers import BertConfig, BertModel
 
 from index.embed import bundled_tokenizer
 from rag.network import ReaderNetwork, load, save
-from training import claims, cloze, data, dictionaries, parallel, projection, stream, wording
+from training import claims, cloze, data, dictionaries, ours, parallel, projection, stream, wording
 from training.average import average
 from training.calibrate import CROSSED, FALSE_REFUSALS, Case, expected_error, figures, quantile
 from training.projection import Asked, Same
@@ -263,9 +263,9 @@ def test_cloze_questions_ask_in_one_language_what_another_tells(stories: Path) -
 def test_our_questions_are_read_with_their_passage(source: data.Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     row = source.rows[0] = replace(source.rows[0], id="r1")
     (tmp_path / "asked.tsv").write_text(f"{row.id}\tde\tWer war es?\n{row.id}\tru\tКто это был?\n", encoding="utf-8")
-    monkeypatch.setattr(data, "ASKED", tmp_path / "asked.tsv")
+    monkeypatch.setattr(ours, "ASKED", tmp_path / "asked.tsv")
     found = {"squadshifts-newwiki.en": source, "piaf.fr": replace(source, rows=[], language="fr")}
-    own = data.asked(found)
+    own = {name: own for name, own in ours.sources(found).items() if name in found}
     assert own.keys() == {"squadshifts-newwiki.en"}
     for example in itertools.islice(stream.stream(own, {}, {name: {} for name in own}, 1, negative=0), 20):
         assert example.question in ("Wer war es?", "Кто это был?")
@@ -354,8 +354,15 @@ def test_a_calibration_is_measured_on_what_it_was_not_fitted_on() -> None:
 
 
 def test_our_questions_across_languages_are_read_whole() -> None:
-    for path, number, languages in ((CROSSED, 343, 20), (data.ASKED, 806, 20)):
+    for path, number, languages in ((CROSSED, 343, 20), (ours.ASKED, 1153, 21)):
         lines = path.read_text(encoding="utf-8").splitlines()
-        assert sum(map(len, data.ours(path).values())) == len(lines) == number
+        assert sum(map(len, ours.by_row(path).values())) == len(lines) == number
         assert len({line.split("\t")[1] for line in lines}) == languages
-    assert not data.ours(CROSSED).keys() & data.ours(data.ASKED).keys()
+    assert not ours.by_row(CROSSED).keys() & ours.by_row().keys()
+
+
+def test_each_answer_to_our_questions_stands_once_in_our_passages() -> None:
+    found = ours.written()
+    assert len(found) == 23 and sum(len(source.rows) for source in found.values()) == 354
+    for source in found.values():
+        assert all(row.context.count(row.context[row.start : row.end]) == 1 for row in source.rows)

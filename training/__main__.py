@@ -8,7 +8,7 @@ from tokenizers import Tokenizer
 
 from index.weights import bundled_model
 from rag import network as reader
-from training import claims, cloze, data, lexicon, negatives, parallel, spelling, stream, train, translate
+from training import claims, cloze, data, lexicon, negatives, ours, parallel, spelling, stream, train, translate
 
 SEED = 20260101
 
@@ -44,9 +44,9 @@ def main() -> None:
     retrieved = negatives.mine(found, options.work / "negatives.npz")
     examples = stream.stream(found, words, retrieved, seed, options.negative, translated)
     across = [claims.translated(found, translated, words, seed + 5)] if translated else []
-    own = data.asked(found)
+    own = ours.sources(found)
     first = {row.id: row.question for source in found.values() for row in source.rows}
-    near = {name: {row.question: retrieved[name].get(first[row.id], []) for row in source.rows} for name, source in own.items()}
+    near = {name: {row.question: retrieved[name].get(first[row.id], []) for row in own[name].rows} for name in own.keys() & found}
     asked = [stream.stream(own, {}, near, seed + 8, options.negative)]
     if options.parallel:
         rows = [row for source in found.values() for row in source.rows if source.language in ("en", "fr")]

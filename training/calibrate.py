@@ -49,7 +49,7 @@ class Case:
 
 def cases(folder: Path, contexts: int, questions: int, seed: int = 1) -> Iterator[tuple[Case, Case]]:
     """For each question, its readings with the answer among the passages, and without."""
-    rng, ours = random.Random(seed), data.ours(CROSSED)
+    rng, ours = random.Random(seed), by_row(CROSSED)
     reader = SpanReader(TorchEngine(), RAW)
     asked: list[tuple[data.Row, str]] = []
     with tempfile.TemporaryDirectory() as place:

@@ -17,6 +17,7 @@ from rag.read import SpanReader, TorchEngine
 from rag.types import Hit
 from training import data
 from training.calibrate import CROSSED, RAW
+from training.ours import by_row
 
 QUESTIONS = {"piaf.fr": 120, "squadshifts-newwiki.en": 70, "squadshifts-reddit.en": 30, "jaquad.ja": 50, "drcd.zh": 50,
              "arcd.ar": 40, "thquad.tr": 60}  # fmt: skip
@@ -28,7 +29,7 @@ Case = tuple[bool, str, str, str, str, str]  # across languages, language, quest
 
 def cases(folder: Path) -> list[Case]:
     """QUESTIONS of the left-out rows, and all of ours across languages."""
-    rng, found, ours = random.Random(SEED), data.sources(folder, held_out=True), data.ours(CROSSED)
+    rng, found, ours = random.Random(SEED), data.sources(folder, held_out=True), by_row(CROSSED)
     drawn = []
     for name, number in QUESTIONS.items():
         rows = [row for row in found[name].rows if row.start >= 0]

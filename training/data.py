@@ -10,7 +10,7 @@ import json
 import random
 import re
 from collections import defaultdict
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 SHARES = {  # of the stream; French and encyclopaedic text weigh more, the two large sets less
@@ -20,7 +20,6 @@ SHARES = {  # of the stream; French and encyclopaedic text weigh more, the two l
 HELD_OUT = 25  # one context in so many is kept for validation and calibration
 BUDGETS = (120, 300, 420, 420, 560, 560, 800)  # characters of a window in an alphabet; CJK windows take 0.4 of it
 LEAST = 20  # characters of a context without the answer's sentences
-ASKED = Path(__file__).parent / "asked.tsv"
 SENTENCE_END = re.compile(r"(?<=[.!?؟])\s+|(?<=[。！？])|\n+")
 WORD = re.compile(r"\w+")
 NUMBER = re.compile(r"\d[\d.,]*\d|\d")
@@ -90,26 +89,6 @@ def sources(folder: Path, held_out: bool = False) -> dict[str, Source]:
             contexts[row.title].add(row.context)
         found[name] = Source(name.rsplit(".", 1)[1], kept, {title: sorted(c) for title, c in contexts.items()})
     return found
-
-
-def ours(path: Path) -> dict[str, list[str]]:
-    """Row id → our own questions about its answer, in other languages than its passage's: lines of id, language and question."""
-    found: dict[str, list[str]] = defaultdict(list)
-    for line in path.read_text(encoding="utf-8").splitlines():
-        identity, _, question = line.split("\t")
-        found[identity].append(question)
-    return dict(found)
-
-
-def asked(found: dict[str, Source]) -> dict[str, Source]:
-    """The rows of ASKED with our questions, beside all the contexts there are."""
-    questions, made = ours(ASKED), {}
-    for name, source in found.items():
-        rows = [replace(row, question=question) for row in source.rows for question in questions.get(row.id, ())]
-        if rows:
-            made[name] = Source(source.language, rows, source.contexts)
-            made[name].beside.clear()  # no follow-ups: the question before would be the same one in another language
-    return made
 
 
 def sentences(text: str) -> list[tuple[int, int]]:

@@ -16,8 +16,9 @@ T = TypeVar("T")
 NEGATIVE = 0.40  # of the stream
 KINDS = {"cut": 0.30, "retrieved": 0.30, "changed": 0.17, "sibling": 0.10, "stranger": 0.13}  # of the negatives
 GROUP_KINDS = {"cut": 0.25, "retrieved": 0.45, "sibling": 0.2, "stranger": 0.1}  # the question stays
+WRITTEN = 0.04  # share of the passages that we wrote in a language, beside `data.SHARES`
 TOLD = 0.2  # of the windows, translated, where there are translations
-CLAIMS_ACROSS, ASKED_ACROSS = 0.5, 0.25  # of the claims and of the examples
+CLAIMS_ACROSS, ASKED_ACROSS = 0.5, 0.3  # of the claims and of the examples
 GROUP, ABSENT = 8, 0.25  # windows that compete for a question; the share of groups where none answers it
 SHORT_BUDGETS = (60, 120, 120, 200, 300)  # characters of a window in a group
 
@@ -39,7 +40,7 @@ def stream(
         source = found[name]
         budget = _budget(BUDGETS, source, rng)
         if rng.random() < negative:
-            example = _negative(row, source, found, retrieved[name].get(row.question, []), budget, rng)
+            example = _negative(row, source, found, retrieved.get(name, {}).get(row.question, []), budget, rng)
         else:
             example = window(row, budget, rng)
         yield replace(example, question=worded(example.question, row, source, lexicon, (translated or {}).get(name, {}), rng))
@@ -58,7 +59,7 @@ def groups(
         source = found[name]
         made = [window(row, _budget(SHORT_BUDGETS, source, rng), rng)] if row.start >= 0 and rng.random() > ABSENT else []
         seen = {example.window for example in made}
-        near = retrieved[name].get(row.question, [])
+        near = retrieved.get(name, {}).get(row.question, [])
         for _ in range(4 * GROUP):  # a short context has few windows: it is given up
             example = _negative(row, source, found, near, _budget(SHORT_BUDGETS, source, rng), rng, GROUP_KINDS)
             if example.window not in seen:
@@ -83,7 +84,7 @@ def _rows(found: dict[str, Source], translated: dict[str, Told], rng: random.Ran
     rounds: dict[str, list[Row]] = {name: [] for name in found}
     names = list(found)
     while True:
-        name = rng.choices(names, [SHARES[n] for n in names])[0]
+        name = rng.choices(names, [SHARES.get(n, WRITTEN) for n in names])[0]
         if not rounds[name]:
             rounds[name] = rng.sample(found[name].rows, len(found[name].rows))
         row = rounds[name].pop()

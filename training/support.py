@@ -22,6 +22,7 @@ from rag.read import WEIGHTS
 from rag.support import Features, ReaderSupport, SupportCalibration
 from training import claims, data, parallel
 from training.calibrate import CROSSED, write
+from training.ours import by_row
 
 NAMES = tuple(field.name for field in fields(Features))
 REAL = 2  # of the streams below: the one that is most like what will be met
@@ -39,7 +40,7 @@ def half(found: dict[str, data.Source], second: bool) -> dict[str, data.Source]:
 
 def across(found: dict[str, data.Source], rng: random.Random) -> Iterator[claims.Claim]:
     """A question in another language with its answer, and with an answer to something else about the same context or article."""
-    ours = data.ours(CROSSED)
+    ours = by_row(CROSSED)
     for source in found.values():
         for row in source.rows:
             answer = row.context[row.start : row.end]
