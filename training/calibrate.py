@@ -26,6 +26,7 @@ from rag import HybridRetriever, Reading, SpanReader
 from rag.answer import K
 from rag.read import NO_SPAN, WEIGHTS, Calibration, TorchEngine, sigmoid
 from training import data
+from training.ours import by_row
 
 SIBLINGS = 4  # other paragraphs of the same article that stand beside each left-out one: near misses
 FALSE_REFUSALS = 0.10  # share of answerable questions that the threshold may refuse, half of them asked across languages

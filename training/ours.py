@@ -12,6 +12,7 @@ from training.data import Row, Source
 
 ASKED = Path(__file__).parent / "asked.tsv"  # row id, language, question
 WRITTEN = Path(__file__).parent / "written.tsv"  # language and passage; below it, indented, language, question and answer
+NONE = "-"  # in the place of an answer that the passage does not have
 
 
 def by_row(path: Path | None = None) -> dict[str, list[str]]:
@@ -33,8 +34,8 @@ def written() -> dict[str, Source]:
             language, context = parts
             continue
         _, _, question, answer = parts
-        start = context.index(answer)
-        rows[language].append(Row(question, context, language, start, start + len(answer)))
+        start = context.index(answer) if answer != NONE else -1
+        rows[language].append(Row(question, context, language, start, start + len(answer) if answer != NONE else -1))
     contexts = {language: sorted({row.context for row in found}) for language, found in rows.items()}
     return {f"ours.{language}": Source(language, found, {language: contexts[language]}) for language, found in rows.items()}
 
