@@ -1,8 +1,8 @@
 """BM25, one index a language: names, numbers and rare words that vectors blur.
 
 Takes chunk texts by language; gives chunk ids with scores for a question. Words are lower-cased and stemmed by Snowball
-where it knows the language; scripts without spaces become character bigrams. Built once, saved beside the vectors,
-memory-mapped when searched. Owns bm25s and PyStemmer.
+where it knows the language; scripts without spaces become character bigrams. Built once, in segments so that the memory it takes
+does not grow with the collection, saved beside the vectors, memory-mapped when searched. Owns bm25s and PyStemmer.
 """
 
 import json
@@ -11,7 +11,10 @@ import shutil
 import uuid
 from array import array
 from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from functools import cache
+from itertools import islice
+from math import log
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -26,9 +29,9 @@ SNOWBALL = {
     "hy": "armenian", "id": "indonesian", "it": "italian", "lt": "lithuanian", "nl": "dutch", "no": "norwegian",
     "pt": "portuguese", "ro": "romanian", "ru": "russian", "sr": "serbian", "sv": "swedish", "ta": "tamil", "tr": "turkish",
 }  # fmt: skip
-COMMON = (
-    0.5  # of a language's chunks: a word that more of them hold ("the", "de") tells none apart and is not looked up
-)
+COMMON = 0.5  # of a language's chunks: a word that more of them hold ("the", "de") tells none apart and is not looked up
+IDS = "ids.json"
+SEGMENT = 50_000  # chunks indexed at once: some 150 MB
 WORD = re.compile(r"\w+")
 NO_SPACES = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]+")
 NAME = re.compile(r"(?<=[\s(«“\"'’])[^\W\d_]*[A-ZÀ-ÖØ-ÞΑ-ΩА-Я]\w+|\b\w*\d\w*\b")
@@ -56,10 +59,28 @@ def _stemmer(language: str) -> Any:
     return Stemmer.Stemmer(SNOWBALL[language]) if language in SNOWBALL else None
 
 
-def _held_by(model: Any, term: int) -> int:
-    """How many chunks hold a term."""
-    pointers = model.scores["indptr"]
-    return int(pointers[term + 1] - pointers[term])
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A BM25 index of some chunks, and their ids."""
+
+    model: Any
+    ids: list[str]
+
+    def held_by(self, term: str) -> int:
+        """How many chunks hold a term."""
+        if (number := self.model.vocab_dict.get(term)) is None:
+            return 0
+        pointers = self.model.scores["indptr"]
+        return int(pointers[number + 1] - pointers[number])
+
+    def scores(self, weights: dict[str, float]) -> np.ndarray:
+        """BM25 of each chunk for weighted terms, one at least, of which each has to be held by some chunk."""
+        return sum(weight * self.model.get_scores([term]) for term, weight in weights.items())
+
+
+def _rarity(chunks: int, holding: int) -> float:
+    """The inverse document frequency as bm25s counts it (Lucene's)."""
+    return log(1 + (chunks - holding + 0.5) / (holding + 0.5))
 
 
 class Lexical:
@@ -68,7 +89,7 @@ class Lexical:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._lock = Lock()
-        self._loaded: dict[str, tuple[Any, list[str]]] = {}
+        self._loaded: dict[str, list[Segment]] = {}
         folder.mkdir(parents=True, exist_ok=True)
 
     @property
@@ -84,29 +105,19 @@ class Lexical:
 
     def ids(self, language: str) -> set[str]:
         """The chunks that a language's index holds."""
-        loaded = self._load(language)
-        return set(loaded[1]) if loaded else set()
+        return {identity for segment in self._load(language) for identity in segment.ids}
 
     def write(self, language: str, rows: Iterable[tuple[str, str]]) -> None:
         """Replace a language's index by one of these (id, text) rows; none removes it. Killed at any point, the old one stays.
 
-        Rows are taken as they come and kept as numbers of their terms: some 300 bytes a chunk.
+        Rows are taken as they come, SEGMENT at a time.
         """
         current = self._current()
         old = current.pop(language, None)
-        ids: list[str] = []
-        vocabulary: dict[str, int] = {}
-        counted: list[array[int]] = []
-        for identity, text in rows:
-            ids.append(identity)
-            counted.append(array("i", (vocabulary.setdefault(t, len(vocabulary)) for t in terms(text, language))))
-        if vocabulary:
-            name = f"{language}-{uuid.uuid4().hex[:8]}"
-            model = bm25s.BM25()
-            model.index((counted, vocabulary), show_progress=False)
-            model.save(self._folder / name)
-            (self._folder / name / "ids.json").write_text(json.dumps(ids))
-            current[language] = name
+        name, rest = f"{language}-{uuid.uuid4().hex[:8]}", iter(rows)
+        for number, part in enumerate(iter(lambda: list(islice(rest, SEGMENT)), [])):
+            if _save(self._folder / name / f"{number:04}", language, part):
+                current[language] = name
         partial = self._pointer.with_suffix(".partial")
         partial.write_text(json.dumps(current))
         partial.replace(self._pointer)
@@ -115,13 +126,16 @@ class Lexical:
         if old:
             shutil.rmtree(self._folder / old, ignore_errors=True)
 
-    def _load(self, language: str) -> tuple[Any, list[str]] | None:
+    def _load(self, language: str) -> list[Segment]:
         with self._lock:
             if language not in self._loaded:
                 if (name := self._current().get(language)) is None:
-                    return None
-                model = bm25s.BM25.load(self._folder / name, mmap=True)
-                self._loaded[language] = model, json.loads((self._folder / name / "ids.json").read_text())
+                    return []
+                folder = self._folder / name
+                places = [folder] if (folder / IDS).exists() else sorted(folder.iterdir())  # one segment was once the whole
+                self._loaded[language] = [
+                    Segment(bm25s.BM25.load(place, mmap=True), json.loads((place / IDS).read_text())) for place in places
+                ]
             return self._loaded[language]
 
     def search(
@@ -131,20 +145,31 @@ class Lexical:
 
         Of these documents alone, if given.
         """
-        loaded = self._load(language)
-        if loaded is None:
-            return []
-        model, ids = loaded
-        common = max(COMMON * len(ids), 2)
-        known = [
-            term
-            for term in dict.fromkeys(terms(question, language))
-            if (number := model.vocab_dict.get(term)) is not None and _held_by(model, number) <= common
-        ]
-        if not known:
-            return []
-        scores = model.get_scores(known)
-        if documents is not None:
-            scores = scores * np.fromiter((name.rsplit(":", 1)[0] in documents for name in ids), bool, len(ids))
-        order = scores.argsort()[::-1][:k]
-        return [(ids[i], float(scores[i])) for i in order if scores[i] > 0]
+        segments = self._load(language)
+        chunks = sum(len(segment.ids) for segment in segments)
+        held = {term: sum(s.held_by(term) for s in segments) for term in dict.fromkeys(terms(question, language))}
+        rarity = {term: _rarity(chunks, n) for term, n in held.items() if 0 < n <= max(COMMON * chunks, 2)}
+        found: list[tuple[str, float]] = []
+        for segment in segments:
+            own = {term: (segment.held_by(term), whole) for term, whole in rarity.items()}
+            weights = {term: whole / _rarity(len(segment.ids), n) for term, (n, whole) in own.items() if n}
+            if not weights:
+                continue
+            scores = segment.scores(weights)
+            if documents is not None:
+                scores = scores * np.fromiter((i.rsplit(":", 1)[0] in documents for i in segment.ids), bool, len(scores))
+            found += [(segment.ids[i], float(scores[i])) for i in scores.argsort()[::-1][:k] if scores[i] > 0]
+        return sorted(found, key=lambda pair: -pair[1])[:k]
+
+
+def _save(folder: Path, language: str, rows: list[tuple[str, str]]) -> bool:
+    """Save the segment of these rows; False, and nothing is saved, where none has a word."""
+    vocabulary: dict[str, int] = {}
+    counted = [array("i", (vocabulary.setdefault(t, len(vocabulary)) for t in terms(text, language))) for _, text in rows]
+    if not vocabulary:
+        return False
+    model = bm25s.BM25()
+    model.index((counted, vocabulary), show_progress=False)
+    model.save(folder)
+    (folder / IDS).write_text(json.dumps([identity for identity, _ in rows]))
+    return True

@@ -1,5 +1,8 @@
 from pathlib import Path
 
+import pytest
+
+from index import lexical as lexical_module
 from index.lexical import Lexical, names, terms
 
 ROWS = [
@@ -25,6 +28,21 @@ def test_search_ranks_and_leaves_out_what_shares_nothing(tmp_path: Path) -> None
     assert [i for i, _ in lexical.search("Hajiyev drone", "fr", 5)] == ["c", "a"]
     assert lexical.search("ordinateur", "fr", 5) == []
     assert lexical.search("drone", "en", 5) == []
+
+
+def test_segments_rank_as_one_index_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [(f"d{i}:0", f"le drone numéro {i} {'vole ' * (i % 3)}{'loin' if i % 4 == 0 else 'haut'}") for i in range(40)]
+    Lexical(tmp_path / "whole").write("fr", rows)
+    monkeypatch.setattr(lexical_module, "SEGMENT", 7)
+    parts = Lexical(tmp_path / "parts")
+    parts.write("fr", rows)
+    assert len(list((tmp_path / "parts").glob("fr-*/*"))) == 6 and parts.ids("fr") == {identity for identity, _ in rows}
+    for question in ("drone numéro 12", "vole loin", "loin"):
+        whole, found = (dict(each.search(question, "fr", 40)) for each in (Lexical(tmp_path / "whole"), parts))
+        assert whole.keys() == found.keys()
+        assert max(whole, key=lambda i: whole[i]) == max(found, key=lambda i: found[i])
+        assert all(abs(found[i] - score) < 0.1 * score for i, score in whole.items())  # the average length is each segment's own
+    assert {i for i, _ in parts.search("loin", "fr", 40, {"d8", "d32"})} == {"d8:0", "d32:0"}
 
 
 def test_saved_and_replaced(tmp_path: Path) -> None:
