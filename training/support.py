@@ -1,7 +1,8 @@
 """From the network's doubts to a probability of support and one threshold: `python -m training.support --data FOLDER`.
 
-Takes claims about contexts that training left out (every other one: the rest is `bench.support`'s), plain and code-switched, and ours
-across languages: the questions of `crossed.tsv` with their answers, and with others. Writes `support` into `calibration.json`.
+Takes claims about contexts that training left out (every other one: the rest is `bench.support`'s), plain and code-switched, and
+across languages: the questions of `crossed.tsv` with their answers, and with others; and translated texts that training left out.
+Writes `support` into `calibration.json`.
 """
 
 import argparse
@@ -25,7 +26,7 @@ from training.calibrate import CROSSED, write
 from training.ours import by_row
 
 NAMES = tuple(field.name for field in fields(Features))
-REAL = 2  # of the streams below: the one that is most like what will be met
+REAL = (2, 4)  # of the streams below: those that are most like what will be met
 RAW = SupportCalibration(0.0, 0.0, 0.0, 0.0, 0.0, bias=0.0, threshold=0.5)
 
 
@@ -63,8 +64,8 @@ def passage(claim: claims.Claim) -> Hit:
 def fit(measured: list[tuple[Features, bool, bool]], real: list[tuple[Features, bool, bool]]) -> SupportCalibration:
     """Logistic weights over (features, true, crossed), both kinds weighing the same; the threshold with the best balanced accuracy.
 
-    How much less is asked across languages is what suits `real` best: whole questions of people about whole paragraphs, where
-    code-switched sentences and interface messages are easier than what the check will meet.
+    How much less is asked across languages is what suits `real` best: whole questions of people about whole paragraphs, and sentences of
+    stories, where code-switched sentences and interface messages are easier than what the check will meet.
     """
     table = np.array([[getattr(features, name) for name in NAMES] for features, *_ in measured], float)
     true, over = np.array([t for _, t, _ in measured]), np.array([c for *_, c in measured])
@@ -105,20 +106,22 @@ def main() -> None:
     lexicon = json.loads(options.lexicon.read_text(encoding="utf-8"))
     known = {name: source for name, source in found.items() if source.language in lexicon}
     support, measured = ReaderSupport(SpanReader(), RAW), list[tuple[Features, bool, bool]]()
-    texts = parallel.texts(options.parallel, held_out=True) if options.parallel else []
+    kinds = (parallel.texts, parallel.stories)
+    texts, stories = (kind(options.parallel, held_out=True) if options.parallel else [] for kind in kinds)
     rows = [row for source in known.values() for row in source.rows]
     streams = (
         (claims.stream(found, {}, 1), options.claims, False),
         (claims.stream(known, lexicon, 2, switched=1.0), options.claims, True),
         (across(data.sources(options.data, held_out=True), random.Random(3)), options.claims, True),
         (parallel.stream(texts, rows, 4), options.claims * bool(texts), True),
+        (parallel.stream(stories, rows, 5), options.claims * bool(stories), True),
     )
     real: list[tuple[Features, bool, bool]] = []
     for number, (stream, count, over) in enumerate(streams):
         for claim in islice(stream, count):
             ((features, _),) = support.measure(claim.text, [passage(claim)])
             measured.append((replace(features, crossing=int(over)), claim.true, over))
-            real += [measured[-1]] if number == REAL else []
+            real += [measured[-1]] if number in REAL else []
     made = fit(measured, real)
     write(options.out, support=asdict(made))
     print(json.dumps(asdict(made), indent=2))
