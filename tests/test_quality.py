@@ -50,6 +50,12 @@ def test_questions_in_six_languages(seed_rag: Rag) -> None:
     assert figures.refused >= 0.75 and figures.wrongly_refused <= 0.25, figures.misses
 
 
+@pytest.mark.xfail(reason="“Israël fournit des armes” is taken for the answer since the sixth run's weights (the model card's limits)")
+def test_drones_are_answered_with_a_sentence_about_drones(seed_rag: Rag) -> None:
+    answer = seed_rag.invoke("who supplied drones?")
+    assert any("drones" in citation.quote for citation in answer.citations)
+
+
 def test_every_quote_is_the_sources_own_characters(seed_rag: Rag) -> None:
     rng = random.Random(3)
     words = re.findall(r"\w{4,}", TEXT)
