@@ -5,6 +5,7 @@ text is replaced by an interrogative; what remains of its sentence is the questi
 like it, the window. The idea is that of cloze questions (Lewis et al., ACL 2019), which there are asked and answered in one language.
 """
 
+import itertools
 import random
 import re
 from collections import defaultdict
@@ -35,11 +36,11 @@ NUMBER = re.compile(r"(?<![\w.,])\d+(?![\w.,]*\d)")
 YEAR = re.compile(r"1\d{3}|20\d\d")
 SPACELESS = ("ja", "th", "zh")
 INFLECTED = 3  # letters that a case may put to a name
-ENGLISH = 0.35  # of the questions
+ENGLISH, TURNED = 0.35, 0.2  # of the questions are English; of the pairs are turned round, so that English texts are asked about too
 ABSENT = 0.25  # of the windows do not hold the text
 AROUND = (3, 12)  # words of the sentence kept on either side of what is asked; characters twice as many where there are no spaces
 LEAST = 3  # words (or twice as many characters) that a question keeps
-NEAR = 80  # texts to either side, of which windows are made
+NEAR, MOST_NEAR = 80, 12  # texts to either side of which a window is made, and at most in it
 
 Names = dict[str, dict[str, str]]
 
@@ -70,7 +71,7 @@ def stream(texts: list[dict[str, str]], known: Names, seed: int) -> Iterator[Exa
         told = rng.choice([language for language in LANGUAGES if told_in[language]])
         at = rng.choice(told_in[told])
         asked = "en" if rng.random() < ENGLISH else rng.choice(sorted(texts[at].keys() - {told}))
-        if rng.random() < 0.2:
+        if rng.random() < TURNED:
             asked, told = told, asked
         mark = rng.choice(marks[at])
         here, there = (_place(texts[at][language], known.get(mark, {}).get(language, mark), language) for language in (asked, told))
@@ -79,18 +80,23 @@ def stream(texts: list[dict[str, str]], known: Names, seed: int) -> Iterator[Exa
         question = _question(texts[at][asked], here, asked, mark, rng)
         if question is None:
             continue
+        shown = texts[at][told]
         beside = {*range(max(0, at - NEAR), min(len(texts), at + NEAR)), *rng.sample(holding[mark], min(3, len(holding[mark])))} - {at}
-        near = rng.sample([texts[i][told] for i in sorted(beside) if told in texts[i]], k=min(12, sum(told in texts[i] for i in beside)))
-        budget = rng.choice(BUDGETS) * (0.4 if told in SPACELESS else 1) - len(texts[at][told])
-        kept = [text for i, text in enumerate(near) if sum(len(other) + 1 for other in near[: i + 1]) <= budget]
-        if rng.random() < ABSENT:
-            if near:
-                yield Example(question, " ".join(kept or near[:1]), -1, -1)
-            continue
-        before = kept[: rng.randint(0, len(kept))]
-        shift = sum(len(other) + 1 for other in before)
-        window = " ".join([*before, texts[at][told], *kept[len(before) :]])
-        yield Example(question, window, there[0] + shift, there[1] + shift)
+        near = [texts[i][told] for i in sorted(beside) if told in texts[i]]
+        budget = rng.choice(BUDGETS) * (0.4 if told in SPACELESS else 1) - len(shown)
+        near = _fitting(rng.sample(near, min(MOST_NEAR, len(near))), budget)
+        if rng.random() >= ABSENT:
+            before = near[: rng.randint(0, len(near))]
+            shift = sum(len(other) + 1 for other in before)
+            yield Example(question, " ".join([*before, shown, *near[len(before) :]]), there[0] + shift, there[1] + shift)
+        elif near:
+            yield Example(question, " ".join(near), -1, -1)
+
+
+def _fitting(texts: list[str], budget: float) -> list[str]:
+    """The first of the texts, as many as stay within so many characters."""
+    lengths = itertools.accumulate(len(text) + 1 for text in texts)
+    return [text for text, length in zip(texts, lengths, strict=True) if length <= budget]
 
 
 def _marks(text: str, known: Names) -> list[str]:

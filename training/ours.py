@@ -1,7 +1,7 @@
 """What we wrote ourselves for the languages that the data files lack.
 
 Takes `asked.tsv`, questions about the files' answers in other languages than their passages', and `written.tsv`, short passages in 23
-languages with questions in more; gives rows as `data` does. Nobody, place or event in them is real.
+languages with questions in others; gives rows as `data` does. What the passages tell is invented.
 """
 
 from collections import defaultdict
