@@ -10,6 +10,7 @@ import re
 import shutil
 import uuid
 from array import array
+from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -31,7 +32,7 @@ SNOWBALL = {
 }  # fmt: skip
 COMMON = 0.5  # of a language's chunks: a word that more of them hold ("the", "de") tells none apart and is not looked up
 IDS = "ids.json"
-SEGMENT = 50_000  # chunks indexed at once: some 150 MB
+SEGMENT = 50_000  # chunks indexed at once: some 180 MB
 WORD = re.compile(r"\w+")
 NO_SPACES = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]+")
 NAME = re.compile(r"(?<=[\s(«“\"'’])[^\W\d_]*[A-ZÀ-ÖØ-ÞΑ-ΩА-Я]\w+|\b\w*\d\w*\b")
@@ -147,12 +148,13 @@ class Lexical:
         """
         segments = self._load(language)
         chunks = sum(len(segment.ids) for segment in segments)
-        held = {term: sum(s.held_by(term) for s in segments) for term in dict.fromkeys(terms(question, language))}
-        rarity = {term: _rarity(chunks, n) for term, n in held.items() if 0 < n <= max(COMMON * chunks, 2)}
+        asked = dict.fromkeys(terms(question, language))
+        held = [{term: n for term in asked if (n := segment.held_by(term))} for segment in segments]
+        whole = sum(map(Counter, held), Counter[str]())
         found: list[tuple[str, float]] = []
-        for segment in segments:
-            own = {term: (segment.held_by(term), whole) for term, whole in rarity.items()}
-            weights = {term: whole / _rarity(len(segment.ids), n) for term, (n, whole) in own.items() if n}
+        for segment, own in zip(segments, held, strict=True):
+            rare = {term: n for term, n in own.items() if whole[term] <= max(COMMON * chunks, 2)}
+            weights = {term: _rarity(chunks, whole[term]) / _rarity(len(segment.ids), n) for term, n in rare.items()}
             if not weights:
                 continue
             scores = segment.scores(weights)

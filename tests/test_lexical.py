@@ -45,6 +45,15 @@ def test_segments_rank_as_one_index_does(tmp_path: Path, monkeypatch: pytest.Mon
     assert {i for i, _ in parts.search("loin", "fr", 40, {"d8", "d32"})} == {"d8:0", "d32:0"}
 
 
+def test_an_index_from_before_there_were_segments_is_read(tmp_path: Path) -> None:
+    Lexical(tmp_path).write("fr", ROWS)
+    (segment,) = tmp_path.glob("fr-*/0000")
+    for file in segment.iterdir():
+        file.rename(segment.parent / file.name)
+    segment.rmdir()
+    assert Lexical(tmp_path).search("pétrole", "fr", 1)[0][0] == "b"
+
+
 def test_saved_and_replaced(tmp_path: Path) -> None:
     Lexical(tmp_path).write("fr", ROWS)
     lexical = Lexical(tmp_path)

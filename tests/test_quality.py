@@ -50,7 +50,7 @@ def test_questions_in_six_languages(seed_rag: Rag) -> None:
     assert figures.refused >= 0.75 and figures.wrongly_refused <= 0.25, figures.misses
 
 
-@pytest.mark.xfail(reason="“Israël fournit des armes” is taken for the answer since the sixth run's weights (the model card's limits)")
+@pytest.mark.xfail(strict=True, reason="“Israël fournit des armes” is taken for the answer since the sixth run (the model card's limits)")
 def test_drones_are_answered_with_a_sentence_about_drones(seed_rag: Rag) -> None:
     answer = seed_rag.invoke("who supplied drones?")
     assert any("drones" in citation.quote for citation in answer.citations)

@@ -34,10 +34,11 @@ def written() -> dict[str, Source]:
             language, context = parts
             continue
         _, _, question, answer = parts
-        start = context.index(answer) if answer != NONE else -1
-        rows[language].append(Row(question, context, language, start, start + len(answer) if answer != NONE else -1))
-    contexts = {language: sorted({row.context for row in found}) for language, found in rows.items()}
-    return {f"ours.{language}": Source(language, found, {language: contexts[language]}) for language, found in rows.items()}
+        start, length = (context.index(answer), len(answer)) if answer != NONE else (-1, 0)
+        rows[language].append(Row(question, context, language, start, start + length))
+    return {
+        f"ours.{language}": Source(language, found, {language: sorted({row.context for row in found})}) for language, found in rows.items()
+    }
 
 
 def sources(found: dict[str, Source]) -> dict[str, Source]:

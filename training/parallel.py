@@ -20,7 +20,7 @@ from training.data import NAME, Row, sentences
 
 LANGUAGES = "ar bg cs da de el es fa fi fr he hi hu id it ja ko nl no pl pt ro ru sv th tr uk vi zh".split()
 LOCALES = {"zh": ("zh_Hans", "zh_CN"), "no": ("nb", "nb_NO"), "tl": ("fil",), "pt": ("pt_BR", "pt_PT", "pt"), "id": ("id_ID", "id")}
-HELP = {"en": "en-US", "pt": "pt-BR", "zh": "zh-CN"}  # folders of the help, where they are not the language's code
+HELP = {"en": "en-US", "pt": "pt-BR", "zh": "zh-CN"}  # folders of help and handbook, where they are not the language's code
 SHORTEST, LONGEST = 20, 300  # characters of the English text
 BLOCK, HELD_OUT = 20, 8  # texts
 BESIDE = (2, 6)  # other texts of the window
@@ -84,7 +84,7 @@ def _handbook(path: Path) -> list[str]:
 def _chapters(english: dict[Path, list[str]], language: str) -> Iterator[tuple[str, str]]:
     """Paragraphs of the handbook, and the sentences of those that have as many in both languages."""
     for path, paragraphs in english.items():
-        for other in path.parents[1].glob(f"{language}-{'BR' if language == 'pt' else 'CN' if language == 'zh' else '*'}/{path.name}"):
+        for other in path.parents[1].glob(f"{HELP.get(language, f'{language}-*')}/{path.name}"):
             translations = _handbook(other)
             for text, translation in zip(paragraphs, translations, strict=True) if len(paragraphs) == len(translations) else ():
                 ours, theirs = ([part[a:b].strip() for a, b in sentences(part)] for part in (text, translation))

@@ -59,7 +59,7 @@ def groups(
         source = found[name]
         made = [window(row, _budget(SHORT_BUDGETS, source, rng), rng)] if row.start >= 0 and rng.random() > ABSENT else []
         seen = {example.window for example in made}
-        near = retrieved.get(name, {}).get(row.question, [])
+        near = retrieved[name].get(row.question, [])
         for _ in range(4 * GROUP):  # a short context has few windows: it is given up
             example = _negative(row, source, found, near, _budget(SHORT_BUDGETS, source, rng), rng, GROUP_KINDS)
             if example.window not in seen:
