@@ -2,6 +2,7 @@
 
 import argparse
 from pathlib import Path
+from zlib import crc32
 
 import torch
 from tokenizers import Tokenizer
@@ -37,7 +38,8 @@ def main() -> None:
     network = reader.load(encoder, options.init) if options.init else reader.ReaderNetwork(encoder)
     network.to("cuda" if torch.cuda.is_available() else "cpu")
     checkpoint = options.work / "reader.pt"
-    seed = SEED + (checkpoint.stat().st_mtime_ns % 10**6 if checkpoint.exists() else 0)  # other examples when resumed
+    since = [path for path in (checkpoint, options.init) if path and path.exists()][:1]
+    seed = SEED + sum(crc32(path.read_bytes()) % 10**6 for path in since)  # other examples than the run before had
     found = data.sources(options.data)
     if options.parallel:
         spelling.add(words, found)
@@ -56,6 +58,7 @@ def main() -> None:
     examples = stream.mixed(examples, asked, stream.ASKED_ACROSS, seed + 7)
     checked = stream.mixed(claims.stream(found, words, seed + 1), across, stream.CLAIMS_ACROSS, seed + 3)
     groups = stream.groups(found, words, retrieved, seed + 4, translated)
+    groups = stream.mixed(groups, [stream.groups(own, {}, near, seed + 9)], stream.ASKED_ACROSS, seed + 10)
     batches = train.batches(tokenizer, examples, checked, groups, seed)
     steps = train.train(network, batches, options.minutes, checkpoint)
     notes = {"steps": str(steps), "minutes": str(options.minutes), "licence": "CC-BY-SA-4.0"}

@@ -1,8 +1,9 @@
 """Where each language lies in the encoder's space, and how to turn that space: `python -m training.languages`.
 
 Takes texts that say the same in many languages (`training.parallel`), so that what differs between two languages' mean vectors is
-the language and not the subject, and questions with their passages; writes `index/languages.safetensors`, which `index.embed` applies:
-each language's mean as a passage and as a question, and the projection that `training.projection` fits on the vectors without them.
+the language and not the subject, and questions with their passages, a third of them ours (`training.ours`); writes
+`index/languages.safetensors`, which `index.embed` applies: each language's mean as a passage and as a question, and the projection
+that `training.projection` fits on the vectors without them.
 None of the evaluation's text is in it.
 """
 
@@ -15,8 +16,8 @@ import numpy as np
 from safetensors.numpy import save_file
 
 from index.embed import SentenceEncoder
-from index.language import COMMON, OTHER
-from training import data, lexicon, parallel, projection, translate, wording
+from index.language import COMMON, OTHER, detect
+from training import data, lexicon, ours, parallel, projection, translate, wording
 from training.projection import Asked, Same
 
 SEED = 5
@@ -56,6 +57,17 @@ def asked(source: data.Source, told: wording.Told, words: wording.Lexicon, rng: 
     return made
 
 
+def written(found: dict[str, data.Source], rng: random.Random) -> list[tuple[str, str, str]]:
+    """(question, passage, the passage's language) for the questions that we wrote."""
+    made = []
+    for source in ours.sources(found).values():
+        scale = 0.4 if source.language in ("ja", "zh") else 1
+        for row in source.rows:
+            if row.start >= 0:
+                made.append((row.question, data.window(row, int(rng.choice(BUDGETS) * scale), rng).window, source.language))
+    return made
+
+
 def _switched(question: str, words: dict[str, dict[str, str]], own: str, rng: random.Random) -> tuple[str, str]:
     """The question with every known word in one of the languages that know most of them."""
     entries = {part.lower(): words[part.lower()] for part in wording.words(question, words) if part.lower() in words}
@@ -91,8 +103,12 @@ def _encode(options: argparse.Namespace, cache: Path) -> None:
     rows = [row for name, source in found.items() for row in asked(source, translated.get(name, {}), words, rng)]
     questions, passages, others, spoken = map(list, zip(*rows, strict=True))
     own = np.array([source.language for source in found.values() for _ in range(PER_FILE)])
-    pairs = Asked(encoder.queries(questions), encoder.queries(others), encoder.documents(passages), own, np.array(spoken))
-    print(f"encoded {len(rows)} questions and their passages", flush=True)
+    pairs = Asked(encoder.queries(questions), encoder.queries(others), encoder.documents(passages), own, np.array(spoken), own)
+    questions, passages, told_in = map(list, zip(*written(found, random.Random(SEED)), strict=True))
+    vectors, heard = encoder.queries(questions), np.array([detect(question) for question in questions])
+    more = Asked(vectors, vectors, encoder.documents(passages), heard, heard, np.array(told_in))
+    pairs = Asked(*(np.concatenate(both) for both in zip(pairs, more, strict=True)))
+    print(f"encoded {len(pairs.questions)} questions and their passages", flush=True)
     numbers, languages, texts = map(list, zip(*same(parallel.texts(options.parallel, languages=COMMON + OTHER), rng), strict=True))
     told = Same(encoder.documents(texts), encoder.queries(texts), np.array(numbers), np.array(languages))
     print(f"encoded {len(texts)} texts that say the same", flush=True)

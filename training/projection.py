@@ -29,13 +29,14 @@ class Same(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """Questions, the same in another language, and their passages: vectors (n, dimension); the languages of the first and the second."""
+    """Questions, the same in another language (or again), and their passages: vectors (n, dimension); the languages of the three (n,)."""
 
     questions: np.ndarray
     others: np.ndarray
     passages: np.ndarray
     languages: np.ndarray
     spoken: np.ndarray
+    told: np.ndarray
 
 
 def without(table: dict[str, np.ndarray], told: Same, pairs: Asked) -> tuple[Same, Asked]:
@@ -46,7 +47,7 @@ def without(table: dict[str, np.ndarray], told: Same, pairs: Asked) -> tuple[Sam
     ), pairs._replace(
         questions=without_means(pairs.questions, "query", pairs.languages.tolist(), table),
         others=without_means(pairs.others, "query", pairs.spoken.tolist(), table),
-        passages=without_means(pairs.passages, "passage", pairs.languages.tolist(), table),
+        passages=without_means(pairs.passages, "passage", pairs.told.tolist(), table),
     )
 
 

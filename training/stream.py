@@ -18,7 +18,7 @@ KINDS = {"cut": 0.30, "retrieved": 0.30, "changed": 0.17, "sibling": 0.10, "stra
 GROUP_KINDS = {"cut": 0.25, "retrieved": 0.45, "sibling": 0.2, "stranger": 0.1}  # the question stays
 WRITTEN = 0.04  # share of the passages that we wrote in a language, beside `data.SHARES`
 TOLD = 0.2  # of the windows, translated, where there are translations
-CLAIMS_ACROSS, ASKED_ACROSS = 0.5, 0.3  # of the claims and of the examples
+CLAIMS_ACROSS, ASKED_ACROSS = 0.5, 0.4  # of the claims; of the examples and groups
 GROUP, ABSENT = 8, 0.25  # windows that compete for a question; the share of groups where none answers it
 SHORT_BUDGETS = (60, 120, 120, 200, 300)  # characters of a window in a group
 
@@ -59,7 +59,7 @@ def groups(
         source = found[name]
         made = [window(row, _budget(SHORT_BUDGETS, source, rng), rng)] if row.start >= 0 and rng.random() > ABSENT else []
         seen = {example.window for example in made}
-        near = retrieved[name].get(row.question, [])
+        near = retrieved.get(name, {}).get(row.question, [])
         for _ in range(4 * GROUP):  # a short context has few windows: it is given up
             example = _negative(row, source, found, near, _budget(SHORT_BUDGETS, source, rng), rng, GROUP_KINDS)
             if example.window not in seen:
