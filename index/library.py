@@ -84,7 +84,7 @@ class Index:
     def _mismatch(self, difference: str, embedder: str) -> IndexProblem:
         return IndexProblem(
             f"The index in {self.folder} was built with {difference}. "
-            f"Rebuild it: cite index --rebuild --embedder {embedder}"
+            f"Rebuild it: cite index --rebuild --embedder {embedder} --index {self.folder}"
         )
 
     def recover(self) -> None:

@@ -44,7 +44,7 @@ def rebuild(folder: Path, encoder: Encoder, progress: Progress = silent) -> Repo
             f"The new index is complete and takes its place when the old one is next opened. {busy}", busy.url
         ) from busy
     if new.exists():
-        raise IndexProblem(f"The documents in {folder} changed meanwhile. Finish it: cite index --rebuild")
+        raise IndexProblem(f"The documents in {folder} changed meanwhile. Finish it: cite index --rebuild --index {folder}")
     return report
 
 

@@ -84,7 +84,7 @@ def test_eval_counts(home: Path) -> None:
         (["ask", ""], "The question is empty"),
         (["ask", "x" * 10_000], "10000 characters; at most 2000"),
         (["ask"], "Give one question"),
-        (["ask", "x", "--embedder", "other"], "Rebuild it: cite index --rebuild --embedder other"),
+        (["ask", "x", "--embedder", "other"], "Rebuild it: cite index --rebuild --embedder other --index "),
         (["index", "nowhere.txt"], "nowhere.txt does not exist"),
         (["index", "binary.txt"], "binary.txt holds binary data"),
         (["eval", "broken.jsonl"], "broken.jsonl, line 1"),
