@@ -43,9 +43,7 @@ class Index:
         self.folder = folder
         self.building = RLock()  # held by whoever changes the index
         if not create and not any((place / FILE).exists() for place in (folder, successor(folder))):
-            name = folder.name.partition("@")[2]
-            which = f" --collection {name}" if name else ""
-            raise IndexProblem(f"There is no index in {folder}. Build it: cite index seeds{which}")
+            raise IndexProblem(f"There is no index in {folder}. Build it: cite index seeds{option(folder)}")
         folder.parent.mkdir(parents=True, exist_ok=True)
         self._ownership = Ownership(folder, command)
         try:
@@ -84,7 +82,7 @@ class Index:
     def _mismatch(self, difference: str, embedder: str) -> IndexProblem:
         return IndexProblem(
             f"The index in {self.folder} was built with {difference}. "
-            f"Rebuild it: cite index --rebuild --embedder {embedder} --index {self.folder}"
+            f"Rebuild it: cite index --rebuild --embedder {embedder}{option(self.folder)}"
         )
 
     def recover(self) -> None:
@@ -177,6 +175,14 @@ def collection_folder(base: Path, name: str) -> Path:
             f"{name!r} cannot name a collection. Take up to 40 letters, digits, - and _: --collection notes"
         )
     return base.with_name(f"{base.name}@{name}")
+
+
+def option(folder: Path) -> str:
+    """What a command needs to mean the index in `folder`, a space before it; nothing for the default one."""
+    name = folder.name.partition("@")[2]
+    if folder in (FOLDER, FOLDER.resolve()):
+        return ""
+    return f" --collection {name}" if name and folder == collection_folder(FOLDER, name) else f" --index {folder}"
 
 
 def collections(base: Path) -> list[str]:

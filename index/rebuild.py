@@ -12,7 +12,7 @@ from index import similar
 from index.build import PART, Progress, Report, silent
 from index.catalogue import Catalogue
 from index.embed import Encoder
-from index.library import FILE, Index, successor
+from index.library import FILE, Index, option, successor
 from index.lock import IndexBusy, IndexProblem
 from index.split import split
 
@@ -25,7 +25,7 @@ def rebuild(folder: Path, encoder: Encoder, progress: Progress = silent) -> Repo
     """
     new, file = successor(folder), folder / FILE
     if not file.exists():
-        raise IndexProblem(f"There is no index in {folder}. Build it: cite index seeds")
+        raise IndexProblem(f"There is no index in {folder}. Build it: cite index seeds{option(folder)}")
     if new.exists() and _made_with(new) != encoder.name:
         shutil.rmtree(new)
     old = Catalogue(file)
@@ -33,7 +33,7 @@ def rebuild(folder: Path, encoder: Encoder, progress: Progress = silent) -> Repo
         with Index(new, encoder, create=True, command="cite index --rebuild") as index:
             report = copy(old, index, progress)
             if not index.catalogue.ids():
-                raise IndexProblem(f"The index in {folder} holds no documents. Add some: cite index seeds")
+                raise IndexProblem(f"The index in {folder} holds no documents. Add some: cite index seeds{option(folder)}")
             index.catalogue.record(complete="yes")
     finally:
         old.close()
@@ -44,7 +44,7 @@ def rebuild(folder: Path, encoder: Encoder, progress: Progress = silent) -> Repo
             f"The new index is complete and takes its place when the old one is next opened. {busy}", busy.url
         ) from busy
     if new.exists():
-        raise IndexProblem(f"The documents in {folder} changed meanwhile. Finish it: cite index --rebuild --index {folder}")
+        raise IndexProblem(f"The documents in {folder} changed meanwhile. Finish it: cite index --rebuild{option(folder)}")
     return report
 
 

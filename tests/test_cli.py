@@ -80,11 +80,11 @@ def test_eval_counts(home: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["ask", "x", "--index", "nowhere"], "There is no index in nowhere. Build it: cite index seeds"),
+        (["ask", "x", "--index", "nowhere"], "There is no index in nowhere. Build it: cite index seeds --index nowhere"),
         (["ask", ""], "The question is empty"),
         (["ask", "x" * 10_000], "10000 characters; at most 2000"),
         (["ask"], "Give one question"),
-        (["ask", "x", "--embedder", "other"], "Rebuild it: cite index --rebuild --embedder other --index "),
+        (["ask", "x", "--embedder", "other"], "Rebuild it: cite index --rebuild --embedder other"),
         (["index", "nowhere.txt"], "nowhere.txt does not exist"),
         (["index", "binary.txt"], "binary.txt holds binary data"),
         (["eval", "broken.jsonl"], "broken.jsonl, line 1"),
