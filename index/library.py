@@ -182,7 +182,8 @@ def option(folder: Path) -> str:
     name = folder.name.partition("@")[2]
     if folder in (FOLDER, FOLDER.resolve()):
         return ""
-    return f" --collection {name}" if name and folder == collection_folder(FOLDER, name) else f" --index {folder}"
+    collection = COLLECTION.fullmatch(name) and folder == collection_folder(FOLDER, name)
+    return f" --collection {name}" if collection else f" --index {folder}"
 
 
 def collections(base: Path) -> list[str]:

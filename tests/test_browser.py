@@ -183,7 +183,7 @@ def test_bring_files_ask_some_of_them_see_the_page_and_remove(
     visit.open("/" + theme[1])
     page.wait_for_function("document.querySelector('#cite-count').textContent.startsWith('Documents (')")
     page.set_input_files("#cite-files", sorted(tmp_path.iterdir()))
-    for line in (f"bridge {name}.pdf is indexed", "is no PDF", "is empty"):  # the files are read side by side: in any order
+    for line in (f"bridge {name}.pdf is indexed", "is no PDF", "is empty"):  # each comes in its own time
         page.wait_for_selector(f"#cite-jobs >> text={line}")
     item = page.locator("#cite-documents li", has_text="The bridge of Zalawar")
     item.wait_for()

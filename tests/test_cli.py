@@ -81,6 +81,8 @@ def test_eval_counts(home: Path) -> None:
     ("arguments", "message"),
     [
         (["ask", "x", "--index", "nowhere"], "There is no index in nowhere. Build it: cite index seeds --index nowhere"),
+        (["ask", "x", "--index", "no@b.c"], "There is no index in no@b.c. Build it: cite index seeds --index no@b.c"),
+        (["ask", "x", "--collection", "notes"], "Build it: cite index seeds --collection notes"),
         (["ask", ""], "The question is empty"),
         (["ask", "x" * 10_000], "10000 characters; at most 2000"),
         (["ask"], "Give one question"),

@@ -38,8 +38,8 @@ def main() -> None:
     network = reader.load(encoder, options.init) if options.init else reader.ReaderNetwork(encoder)
     network.to("cuda" if torch.cuda.is_available() else "cpu")
     checkpoint = options.work / "reader.pt"
-    since = [path for path in (checkpoint, options.init) if path and path.exists()][:1]
-    seed = SEED + sum(crc32(path.read_bytes()) % 10**6 for path in since)  # other examples than the run before had
+    since = next((path for path in (checkpoint, options.init) if path and path.exists()), None)
+    seed = SEED + (crc32(since.read_bytes()) % 10**6 if since else 0)  # other examples than the run before had
     found = data.sources(options.data)
     if options.parallel:
         spelling.add(words, found)

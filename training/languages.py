@@ -1,7 +1,7 @@
 """Where each language lies in the encoder's space, and how to turn that space: `python -m training.languages`.
 
 Takes texts that say the same in many languages (`training.parallel`), so that what differs between two languages' mean vectors is
-the language and not the subject, and questions with their passages, a third of them ours (`training.ours`); writes
+the language and not the subject, and questions with their passages, two fifths of them ours (`training.ours`); writes
 `index/languages.safetensors`, which `index.embed` applies: each language's mean as a passage and as a question, and the projection
 that `training.projection` fits on the vectors without them.
 None of the evaluation's text is in it.
@@ -17,7 +17,7 @@ from safetensors.numpy import save_file
 
 from index.embed import SentenceEncoder
 from index.language import COMMON, OTHER, detect
-from training import data, lexicon, ours, parallel, projection, translate, wording
+from training import data, lexicon, ours, parallel, projection, stream, translate, wording
 from training.projection import Asked, Same
 
 SEED = 5
@@ -45,8 +45,7 @@ def asked(source: data.Source, told: wording.Told, words: wording.Lexicon, rng: 
     """(question, passage, the question in another language, that language), for PER_FILE rows of a file."""
     made = []
     for row in rng.sample([row for row in source.rows if row.start >= 0], PER_FILE):
-        scale = 0.4 if source.language in ("ja", "zh") else 1
-        shown = data.window(row, int(rng.choice(BUDGETS) * scale), rng).window
+        shown = data.window(row, stream.characters(BUDGETS, source, rng), rng).window
         others = told.get(row.question, {})
         if others:
             language = rng.choice(sorted(others))
@@ -59,13 +58,12 @@ def asked(source: data.Source, told: wording.Told, words: wording.Lexicon, rng: 
 
 def written(found: dict[str, data.Source], rng: random.Random) -> list[tuple[str, str, str]]:
     """(question, passage, the passage's language) for the questions that we wrote."""
-    made = []
-    for source in ours.sources(found).values():
-        scale = 0.4 if source.language in ("ja", "zh") else 1
-        for row in source.rows:
-            if row.start >= 0:
-                made.append((row.question, data.window(row, int(rng.choice(BUDGETS) * scale), rng).window, source.language))
-    return made
+    return [
+        (row.question, data.window(row, stream.characters(BUDGETS, source, rng), rng).window, source.language)
+        for source in ours.sources(found).values()
+        for row in source.rows
+        if row.start >= 0
+    ]
 
 
 def _switched(question: str, words: dict[str, dict[str, str]], own: str, rng: random.Random) -> tuple[str, str]:

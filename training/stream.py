@@ -38,7 +38,7 @@ def stream(
     rng = random.Random(seed)
     for name, row in _rows(found, translated or {}, rng):
         source = found[name]
-        budget = _budget(BUDGETS, source, rng)
+        budget = characters(BUDGETS, source, rng)
         if rng.random() < negative:
             example = _negative(row, source, found, retrieved.get(name, {}).get(row.question, []), budget, rng)
         else:
@@ -57,11 +57,11 @@ def groups(
     rng = random.Random(seed)
     for name, row in _rows(found, translated or {}, rng):
         source = found[name]
-        made = [window(row, _budget(SHORT_BUDGETS, source, rng), rng)] if row.start >= 0 and rng.random() > ABSENT else []
+        made = [window(row, characters(SHORT_BUDGETS, source, rng), rng)] if row.start >= 0 and rng.random() > ABSENT else []
         seen = {example.window for example in made}
         near = retrieved.get(name, {}).get(row.question, [])
         for _ in range(4 * GROUP):  # a short context has few windows: it is given up
-            example = _negative(row, source, found, near, _budget(SHORT_BUDGETS, source, rng), rng, GROUP_KINDS)
+            example = _negative(row, source, found, near, characters(SHORT_BUDGETS, source, rng), rng, GROUP_KINDS)
             if example.window not in seen:
                 made.append(example)
                 seen.add(example.window)
@@ -93,7 +93,8 @@ def _rows(found: dict[str, Source], translated: dict[str, Told], rng: random.Ran
         yield name, row
 
 
-def _budget(budgets: Sequence[int], source: Source, rng: random.Random) -> int:
+def characters(budgets: Sequence[int], source: Source, rng: random.Random) -> int:
+    """One of the budgets of a window; two fifths of it where a character says more."""
     return int(rng.choice(budgets) * (0.4 if source.language in ("ja", "zh") else 1))
 
 
