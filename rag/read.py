@@ -131,6 +131,12 @@ class SpanReader:
     def _tokenizer(self) -> Any:
         return bundled_tokenizer()
 
+    @cached_property
+    def _pairs(self) -> Any:
+        made = bundled_tokenizer()
+        made.enable_truncation(LONGEST, strategy="only_second")  # `Encoding.truncate` would forget which side a token is of
+        return made
+
     def read(self, question: str, hits: Sequence[Hit]) -> list[Reading]:
         """See `Reader`; all hits in one batch."""
         if not hits:
@@ -152,10 +158,7 @@ class SpanReader:
         asked = self._tokenizer.encode(f"{kind}: {question}", add_special_tokens=False)
         if len(asked.ids) > QUESTION_TOKENS:
             question = question[: asked.offsets[QUESTION_TOKENS][0] - len(f"{kind}: ")]
-        pairs = self._tokenizer.encode_batch([(f"{kind}: {question}", passage) for passage in passages])
-        for pair in pairs:
-            pair.truncate(LONGEST)
-        return pairs
+        return list(self._pairs.encode_batch([(f"{kind}: {question}", passage) for passage in passages]))
 
     @staticmethod
     def collate(pairs: Sequence[Any]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -43,6 +43,11 @@ def test_a_long_question_leaves_room_for_the_passage() -> None:
     assert len(pairs[0].ids) <= LONGEST and sum(side == 1 for side in pairs[0].sequence_ids) >= 6
 
 
+def test_of_a_long_passage_the_beginning_is_read() -> None:
+    (pair,) = SpanReader(PointingEngine(), CALIBRATION).encode("why?", ["These are its words. " * 200])
+    assert len(pair.ids) == LONGEST and sum(side == 1 for side in pair.sequence_ids) > LONGEST - 12
+
+
 def test_best_spans_do_not_overlap_and_stay_in_the_passage() -> None:
     rng = np.random.default_rng(0)
     for _ in range(50):
