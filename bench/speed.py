@@ -1,9 +1,10 @@
 """How fast it is: `python -m bench.speed` prints medians over runs, with the machine's core count.
 
 Takes nothing but the shipped article; gives the time from question to answer with warm models, the time until the page
-answers after `cite chat`, and what a person waits for in Chromium.
+answers after `cite chat`, and what a person waits for in Chromium. `--reading` measures the reader's two engines alone.
 """
 
+import argparse
 import os
 import re
 import shutil
@@ -18,8 +19,10 @@ from pathlib import Path
 from statistics import median, quantiles
 
 from index import Index, build
-from rag import Rag
+from index.embed import bundled_tokenizer
+from rag import Rag, SpanReader
 from rag.answer import K
+from rag.read import QuantisedEngine, TorchEngine
 
 QUESTIONS = (
     "Who supplied drones?", "Qui a appelé à un cessez-le-feu immédiat ?", "Wie groß ist das umstrittene Gebiet?",
@@ -27,6 +30,8 @@ QUESTIONS = (
     "What did Turkey call Armenia?",
 )  # fmt: skip
 ROUNDS = 6
+ARTICLE = Path("seeds/israel-armes-azerbaidjan.fr.txt")
+PASSAGES, TOKENS = 8, 128
 
 
 def times(call: Callable[[], object], rounds: int) -> list[float]:
@@ -46,6 +51,23 @@ def answering(folder: Path) -> str:
         rag.warm()
         found = [t for question in QUESTIONS for t in times(lambda question=question: rag.invoke(question), ROUNDS)]  # type: ignore[misc]
     return f"question to answer, k = {K}: median {median(found):.0f} ms, p95 {quantiles(found, n=20)[18]:.0f} ms, {len(found)} questions"
+
+
+def reading() -> str:
+    """The engine that ships and torch's float32, in turn, on the same passages."""
+    text = ARTICLE.read_text(encoding="utf-8")
+    offsets = bundled_tokenizer().encode(text, add_special_tokens=False).offsets
+    starts = range(0, PASSAGES * TOKENS // 2, TOKENS // 2)
+    passages = [text[offsets[at][0] : offsets[at + TOKENS - 1][1]] for at in starts]
+    engines = QuantisedEngine(), TorchEngine()
+    batch = SpanReader.collate(SpanReader(engines[0]).encode(QUESTIONS[0], passages))
+    for engine in engines:
+        engine.run(*batch)
+    turns = [[times(lambda engine=engine: engine.run(*batch), 1)[0] for engine in engines] for _ in range(5 * ROUNDS)]  # type: ignore[misc]
+    ours, theirs = (median(column) for column in zip(*turns, strict=True))
+    ratio = median(b / a for a, b in turns)
+    told = f"reading {PASSAGES} passages of {TOKENS} tokens: 8-bit integers {ours:.0f} ms, float32 {theirs:.0f} ms, {ratio:.1f} times"
+    return f"{told}, medians of {len(turns)}"
 
 
 @contextmanager
@@ -101,7 +123,13 @@ def painting(folder: Path) -> str:
 
 def main() -> None:
     """Print every figure."""
+    parser = argparse.ArgumentParser(prog="python -m bench.speed", description=__doc__)
+    parser.add_argument("--reading", action="store_true", help="only the reader's engines")
+    options = parser.parse_args()
     print(f"{os.cpu_count()} cores")
+    print(reading())
+    if options.reading:
+        return
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "index"
         with Index(folder, create=True) as index:

@@ -18,7 +18,8 @@ from index.weights import NAME, SPECIAL, ModelError, bundled_model, quiet_transf
 
 BATCH = 4  # texts: their activations stay in the processor's cache, 1.4 times faster than 32 (docs/indexing.md)
 MEANS = Path(__file__).parent / "languages.safetensors"
-VERSION = "3"  # of the vectors: raise it when the same text would get another one; an index records it
+RANGES = Path(__file__).parent / "ranges.json"
+VERSION = "4"  # of the vectors: raise it when the same text would get another one; an index records it
 
 
 class Encoder(Protocol):
@@ -44,8 +45,9 @@ class SentenceEncoder:
     that was trained to bring questions to their passages across languages (`training.languages`).
     """
 
-    def __init__(self, name: str = NAME, centred: bool = True) -> None:
-        self.name = name
+    def __init__(self, name: str = NAME, centred: bool = True, exact: bool = False) -> None:
+        """`exact` runs the bundled model in torch's float32, not in 8-bit integers (`quantised`)."""
+        self.name, self._exact = name, exact
         self._centred = centred and name == NAME
         self._lock = Lock()
 
@@ -79,7 +81,7 @@ class SentenceEncoder:
     def _model(self) -> Any:
         local = self.name == NAME or Path(self.name).exists()
         try:
-            return _loaded(self.folder, local)
+            return _loaded(self.folder, local, self.name == NAME and not self._exact)
         except (OSError, ValueError) as error:
             raise ModelError(
                 f"No sentence-transformers model at {self.name!r}. Give a folder or a name that is in the local cache: "
@@ -121,7 +123,7 @@ def bundled_tokenizer() -> Any:
     """A tokenizer of the bundled model without truncation or padding; its vocabulary (300 MB) is the embedder's own."""
     from tokenizers import Tokenizer
 
-    loaded = _loaded(str(bundled_model()), True).tokenizer.backend_tokenizer
+    loaded = _loaded(str(bundled_model()), True, True).tokenizer.backend_tokenizer
     made = Tokenizer(loaded.model)
     made.normalizer, made.pre_tokenizer = loaded.normalizer, loaded.pre_tokenizer
     made.post_processor, made.decoder = loaded.post_processor, loaded.decoder
@@ -130,13 +132,16 @@ def bundled_tokenizer() -> Any:
 
 
 @cache
-def _loaded(folder: str, local: bool) -> Any:
+def _loaded(folder: str, local: bool, fast: bool) -> Any:
     """The model in a folder, once for all indexes of the process."""
     from sentence_transformers import SentenceTransformer  # imports torch: 6 s
 
+    from index.quantised import Quantised, read_ranges
     from index.words import pack
 
     quiet_transformers()
     model = SentenceTransformer(folder, device="cpu", local_files_only=local)
     pack(model[0].auto_model, Path(folder))
+    if fast:
+        model[0].model = Quantised(model[0].auto_model, read_ranges(RANGES))
     return model

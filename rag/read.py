@@ -22,6 +22,7 @@ from index.weights import bundled_model
 from rag.types import Hit, Reading, Span
 
 WEIGHTS = Path(__file__).parent / "weights"
+READER_RANGES = WEIGHTS / "ranges.json"
 LONGEST = 320  # tokens of question and passage together; the encoder's limit is 512
 QUESTION_TOKENS = 128  # of a question that are read: its passage must stay whole
 LONGEST_ANSWER = 40  # tokens
@@ -78,6 +79,18 @@ class TorchEngine:
         return tuple(part.numpy() for part in found)
 
 
+class QuantisedEngine(TorchEngine):
+    """The same with the encoder in 8-bit integers: what the product runs."""
+
+    @cached_property
+    def _network(self) -> Any:
+        from index.quantised import Quantised, read_ranges
+
+        network = super()._network
+        network.encoder = Quantised(network.encoder, read_ranges(READER_RANGES))
+        return network
+
+
 @dataclass(frozen=True, slots=True)
 class Calibration:
     """Logistic weights from the network's logits to a probability, fitted by `training.calibrate` on validation data."""
@@ -118,7 +131,7 @@ class SpanReader:
     name = "cite-reader-1"
 
     def __init__(self, engine: Engine | None = None, calibration: Calibration | None = None) -> None:
-        self.engine = engine or TorchEngine()
+        self.engine = engine or QuantisedEngine()
         self.calibration = calibration or Calibration.load()
         self.threshold = self.calibration.threshold
 

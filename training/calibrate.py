@@ -24,7 +24,7 @@ from index import Index, build
 from index.language import detect
 from rag import HybridRetriever, Reading, SpanReader
 from rag.answer import K
-from rag.read import NO_SPAN, WEIGHTS, Calibration, TorchEngine, sigmoid
+from rag.read import NO_SPAN, WEIGHTS, Calibration, sigmoid
 from training import data
 from training.ours import by_row
 
@@ -51,7 +51,7 @@ class Case:
 def cases(folder: Path, contexts: int, questions: int, seed: int = 1) -> Iterator[tuple[Case, Case]]:
     """For each question, its readings with the answer among the passages, and without."""
     rng, ours = random.Random(seed), by_row(CROSSED)
-    reader = SpanReader(TorchEngine(), RAW)
+    reader = SpanReader(calibration=RAW)
     asked: list[tuple[data.Row, str]] = []
     with tempfile.TemporaryDirectory() as place:
         texts = Path(place) / "texts"
