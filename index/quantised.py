@@ -147,5 +147,7 @@ class _Graph:
 
 def multiplies_signed() -> bool:
     """Whether unsigned by signed bytes is exact here: x86 without VNNI adds such products in 16 bits, which overflow."""
+    if platform.machine().lower() not in ("x86_64", "amd64"):
+        return True
     able = torch.cpu.get_capabilities()
-    return platform.machine().lower() not in ("x86_64", "amd64") or bool(able.get("avx512_vnni") or able.get("avx_vnni"))
+    return bool(able.get("avx512_vnni") or able.get("avx_vnni"))
