@@ -1,7 +1,8 @@
 """From the network's doubts to a probability of support and one threshold: `python -m training.support --data FOLDER`.
 
 Takes claims about contexts that training left out (every other one: the rest is `bench.support`'s), plain and code-switched, and
-across languages: the questions of `crossed.tsv` with their answers, and with others; and translated texts that training left out.
+across languages: the questions of `crossed.tsv` with their answers, and with others; translated texts that training left out;
+and sentences of left-out contexts held against the context's translation.
 Writes `support` into `calibration.json`.
 """
 
@@ -21,12 +22,12 @@ from index.language import detect
 from rag import Hit, SpanReader
 from rag.read import WEIGHTS
 from rag.support import Features, ReaderSupport, SupportCalibration
-from training import claims, data, parallel
+from training import claims, data, parallel, translate
 from training.calibrate import CROSSED, write
 from training.ours import by_row
 
 NAMES = tuple(field.name for field in fields(Features))
-REAL = (2, 4)  # of the streams below: those that are most like what will be met
+REAL = (2, 4, 5)  # of the streams below: those that are most like what will be met
 RAW = SupportCalibration(0.0, 0.0, 0.0, 0.0, 0.0, bias=0.0, threshold=0.5)
 
 
@@ -65,7 +66,7 @@ def fit(measured: list[tuple[Features, bool, bool]], real: list[tuple[Features, 
     """Logistic weights over (features, true, crossed), both kinds weighing the same; the threshold with the best balanced accuracy.
 
     How much less is asked across languages is what suits `real` best: whole questions of people about whole paragraphs, and sentences of
-    stories, where code-switched sentences and interface messages are easier than what the check will meet.
+    stories and of an encyclopaedia, where code-switched sentences and interface messages are easier than what the check will meet.
     """
     table = np.array([[getattr(features, name) for name in NAMES] for features, *_ in measured], float)
     true, over = np.array([t for _, t, _ in measured]), np.array([c for *_, c in measured])
@@ -101,6 +102,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=WEIGHTS / "calibration.json")
     parser.add_argument("--claims", type=int, default=800, help="of each kind (default: 800)")
     parser.add_argument("--parallel", type=Path, help="the texts in many languages, as in training")
+    parser.add_argument("--translated", type=Path, help="the left-out contexts in other languages (training.translate --held-out)")
     options = parser.parse_args()
     found = half(data.sources(options.data, held_out=True), second=False)
     lexicon = json.loads(options.lexicon.read_text(encoding="utf-8"))
@@ -108,6 +110,8 @@ def main() -> None:
     support, measured = ReaderSupport(SpanReader(), RAW), list[tuple[Features, bool, bool]]()
     kinds = (parallel.texts, parallel.stories)
     texts, stories = (kind(options.parallel, held_out=True) if options.parallel else [] for kind in kinds)
+    told = translate.read(options.translated) if options.translated else {}
+    told = {name: {row.context: told[name][row.context] for row in found[name].rows if row.context in told[name]} for name in told}
     rows = [row for source in known.values() for row in source.rows]
     streams = (
         (claims.stream(found, {}, 1), options.claims, False),
@@ -115,6 +119,7 @@ def main() -> None:
         (across(data.sources(options.data, held_out=True), random.Random(3)), options.claims, True),
         (parallel.stream(texts, rows, 4), options.claims * bool(texts), True),
         (parallel.stream(stories, rows, 5), options.claims * bool(stories), True),
+        (claims.translated(found, told, {}, 6), options.claims * bool(told), True),
     )
     real: list[tuple[Features, bool, bool]] = []
     for number, (stream, count, over) in enumerate(streams):

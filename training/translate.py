@@ -22,11 +22,13 @@ FILES = ("piaf.fr", "squadshifts-newwiki.en", "squadshifts-reddit.en", "squadshi
 
 
 def translate(texts: list[str], modes: list[str]) -> list[str]:
-    """The texts through each mode in turn; raises RuntimeError where a mode is missing or lines are lost."""
+    """The texts through each mode in turn, in halves where lines are lost; raises RuntimeError where one text is, or a mode is missing."""
     told = "\n\n".join(" ".join(text.split()) for text in texts)
     for mode in modes:
         told = subprocess.run(["apertium", "-u", mode], input=told, capture_output=True, text=True, check=True).stdout
     lines = [line.strip() for line in told.strip().split("\n\n")]
+    if len(lines) != len(texts) and (half := len(texts) // 2):  # some texts end Apertium when others go before
+        return translate(texts[:half], modes) + translate(texts[half:], modes)
     if len(lines) != len(texts):
         raise RuntimeError(f"apertium {' | '.join(modes)} gave {len(lines)} lines for {len(texts)}. Install its language pairs")
     return lines
@@ -43,9 +45,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m training.translate", description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder with train/*.jsonl.gz")
     parser.add_argument("--out", type=Path, default=Path("checkpoints/translated.json.gz"))
+    parser.add_argument("--held-out", action="store_true", help="what training leaves out, for training.support")
     options = parser.parse_args()
     made: dict[str, Told] = {}
-    found = sources(options.data)
+    found = sources(options.data, held_out=options.held_out)
     for name in FILES:
         made[name] = {}
         for target, modes in CHAINS[found[name].language].items():
