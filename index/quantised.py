@@ -49,7 +49,6 @@ class Quantised(nn.Module):
         """`signed` says whether the weights' bytes are; None asks the processor which kind it multiplies exactly."""
         super().__init__()
         self.config, self.embeddings = encoder.config, encoder.embeddings
-        self.dtype = torch.float32
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # its idle threads would keep torch's waiting

@@ -20,7 +20,7 @@ WRITTEN = 0.04  # share of the passages that we wrote in a language, beside `dat
 TOLD = 0.2  # of the windows, translated, where there are translations
 CLAIMS_ACROSS, ASKED_ACROSS = 0.5, 0.4  # of the claims; of the examples and groups
 GROUP, ABSENT = 8, 0.25  # windows that compete for a question; the share of groups where none answers it
-SHORT_BUDGETS = (60, 120, 200, 300, 480)  # characters of a window in a group
+SHORT_BUDGETS = (60, 120, 120, 200, 300)  # characters of a window in a group
 
 
 def stream(

@@ -27,11 +27,11 @@ def translate(texts: list[str], modes: list[str]) -> list[str]:
     for mode in modes:
         told = subprocess.run(["apertium", "-u", mode], input=told, capture_output=True, text=True, check=True).stdout
     lines = [line.strip() for line in told.strip().split("\n\n")]
-    if len(lines) != len(texts) and (half := len(texts) // 2):  # some texts end Apertium when others go before
+    if len(lines) == len(texts):
+        return lines
+    if half := len(texts) // 2:  # some texts end Apertium when others go before
         return translate(texts[:half], modes) + translate(texts[half:], modes)
-    if len(lines) != len(texts):
-        raise RuntimeError(f"apertium {' | '.join(modes)} gave {len(lines)} lines for {len(texts)}. Install its language pairs")
-    return lines
+    raise RuntimeError(f"apertium {' | '.join(modes)} gave {len(lines)} lines for {len(texts)}. Install its language pairs")
 
 
 def read(path: Path) -> dict[str, Told]:
