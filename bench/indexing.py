@@ -196,7 +196,7 @@ def memory(megabytes: int) -> dict[str, Any]:
                 file.write(" ".join(rng.choices(words, k=14)).capitalize() + f" {rng.randrange(10**5)}.\n")
 
         def work() -> None:
-            with Index(Path(place) / "index", QuickEncoder(), create=True) as index:
+            with Index(Path(place) / "index", QuickEncoder(), create=True, searched=False) as index:
                 build(index, [path])
 
         started, child = time.perf_counter(), forked(work)

@@ -5,6 +5,7 @@ and whatever vectors say about others is dropped. Owns sqlite3.
 """
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,8 +18,9 @@ SCHEMA = """
 CREATE TABLE IF NOT EXISTS settings (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS documents (
     id TEXT PRIMARY KEY, path TEXT NOT NULL, source TEXT NOT NULL, title TEXT NOT NULL, language TEXT NOT NULL,
-    text TEXT NOT NULL, chunks INTEGER NOT NULL, added TEXT NOT NULL,
-    kind TEXT NOT NULL DEFAULT '.txt', places TEXT NOT NULL DEFAULT '[]', sketch BLOB NOT NULL DEFAULT x''
+    text BLOB NOT NULL, chunks INTEGER NOT NULL, added TEXT NOT NULL,
+    kind TEXT NOT NULL DEFAULT '.txt', places TEXT NOT NULL DEFAULT '[]', sketch BLOB NOT NULL DEFAULT x'',
+    characters INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX IF NOT EXISTS documents_path ON documents (path);
 """
@@ -26,8 +28,11 @@ ADDED = {
     "kind": "TEXT NOT NULL DEFAULT '.txt'",
     "places": "TEXT NOT NULL DEFAULT '[]'",
     "sketch": "BLOB NOT NULL DEFAULT x''",
+    "characters": "INTEGER NOT NULL DEFAULT 0",
 }
-COLUMNS = "id, path, source, title, language, length(text), chunks, added, kind"
+COLUMNS = "id, path, source, title, language, characters, chunks, added, kind"
+TEXT = "CAST(text AS TEXT)"  # UTF-8, written PIECE characters at a time: SQLite would copy a long text twice
+PIECE = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +60,8 @@ class Catalogue(Database):
             for name, kind in ADDED.items():  # columns that an index of an earlier version lacks
                 if name not in there:
                     database.execute(f"ALTER TABLE documents ADD COLUMN {name} {kind}")
+            if "characters" not in there:
+                database.execute(f"UPDATE documents SET characters = length({TEXT})")
 
     def settings(self) -> dict[str, str]:
         """What the index records about itself."""
@@ -89,7 +96,7 @@ class Catalogue(Database):
 
     def get(self, identity: str) -> Document | None:
         """The document with its whole text and its places, or None."""
-        query = "SELECT text, source, title, language, kind, places FROM documents WHERE id = ?"
+        query = f"SELECT {TEXT}, source, title, language, kind, places FROM documents WHERE id = ?"
         with self._lock:
             row = self._database.execute(query, (identity,)).fetchone()
         if row is None:
@@ -118,15 +125,19 @@ class Catalogue(Database):
         meta, added = document.metadata, datetime.now(UTC).isoformat(timespec="seconds")
         row = (str(document.id), place, meta["source"], meta["title"], meta["language"])
         kind, places = meta.get("kind", ".txt"), json.dumps(meta.get("places", []), ensure_ascii=False)
+        text = document.page_content
+        size = sum(len(piece) for piece in _pieces(text))
         with self._write() as database:
-            database.execute(
-                "INSERT OR REPLACE INTO documents (id, path, source, title, language, text, chunks, added, kind, places, sketch) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (*row, document.page_content, chunks, added, kind, places, sketch),
-            )
+            number = database.execute(
+                f"INSERT OR REPLACE INTO documents ({COLUMNS}, places, sketch, text) VALUES ({'?, ' * 11}zeroblob(?))",
+                (*row, len(text), chunks, added, kind, places, sketch, size),
+            ).lastrowid
+            with database.blobopen("documents", "text", number) as blob:  # type: ignore[arg-type]
+                for piece in _pieces(text):
+                    blob.write(piece)
             if replaces is not None:
                 database.execute("DELETE FROM documents WHERE id = ?", (replaces,))
-        return Entry(*row, len(document.page_content), chunks, added, kind)
+        return Entry(*row, len(text), chunks, added, kind)
 
     def move(self, identity: str, place: str, source: str) -> None:
         """Record that the same bytes are now seen elsewhere."""
@@ -142,3 +153,7 @@ class Catalogue(Database):
         """Forget a document."""
         with self._write() as database:
             database.execute("DELETE FROM documents WHERE id = ?", (identity,))
+
+
+def _pieces(text: str) -> Iterator[bytes]:
+    return (text[i : i + PIECE].encode() for i in range(0, len(text), PIECE))

@@ -34,11 +34,16 @@ class Index:
 
     Raises IndexProblem when there is none (unless `create`), or when it was made with another model or splitter than asked
     for; IndexBusy when another process holds it. An index remembers its embedding model: `encoder` is needed only to ask
-    for another one, or in tests.
+    for another one, or in tests. A process that only fills the index and is not `searched` needs less memory.
     """
 
     def __init__(
-        self, folder: Path = FOLDER, encoder: Encoder | None = None, create: bool = False, command: str = "cite"
+        self,
+        folder: Path = FOLDER,
+        encoder: Encoder | None = None,
+        create: bool = False,
+        command: str = "cite",
+        searched: bool = True,
     ) -> None:
         self.folder = folder
         self.building = RLock()  # held by whoever changes the index
@@ -51,7 +56,7 @@ class Index:
             folder.mkdir(exist_ok=True)
             self.catalogue = Catalogue(folder / FILE)
             self.encoder = self._checked(encoder)
-            self.store = Store(folder / "vectors")
+            self.store = Store(folder / "vectors", searched)
             self.lexical = Lexical(folder / "lexical")
             if self.catalogue.settings().get("building"):
                 self.recover()

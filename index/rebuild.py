@@ -30,7 +30,7 @@ def rebuild(folder: Path, encoder: Encoder, progress: Progress = silent) -> Repo
         shutil.rmtree(new)
     old = Catalogue(file)
     try:
-        with Index(new, encoder, create=True, command="cite index --rebuild") as index:
+        with Index(new, encoder, create=True, command="cite index --rebuild", searched=False) as index:
             report = copy(old, index, progress)
             if not index.catalogue.ids():
                 raise IndexProblem(f"The index in {folder} holds no documents. Add some: cite index seeds{option(folder)}")

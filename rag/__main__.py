@@ -93,7 +93,8 @@ def _positive(text: str) -> int:
 
 def _open(options: argparse.Namespace, create: bool = False) -> Index:
     encoder = SentenceEncoder(options.embedder) if options.embedder else None
-    return Index(options.index, encoder, create=create, command=f"cite {options.run.__name__.strip('_')}")
+    command = f"cite {options.run.__name__.strip('_')}"
+    return Index(options.index, encoder, create=create, command=command, searched=command != "cite index")
 
 
 def _writer() -> Writer | None:
