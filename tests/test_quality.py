@@ -50,10 +50,9 @@ def test_questions_in_six_languages(seed_rag: Rag) -> None:
     assert figures.refused >= 0.75 and figures.wrongly_refused <= 0.25, figures.misses
 
 
-@pytest.mark.xfail(strict=True, reason="“Israël fournit des armes” is taken for the answer since the sixth run (the model card's limits)")
-def test_drones_are_answered_with_a_sentence_about_drones(seed_rag: Rag) -> None:
+def test_who_supplied_drones_is_answered(seed_rag: Rag) -> None:
     answer = seed_rag.invoke("who supplied drones?")
-    assert any("drones" in citation.quote for citation in answer.citations)
+    assert answer.citations[0].answer == "Israël" and "Israël" in answer.citations[0].quote
 
 
 def test_every_quote_is_the_sources_own_characters(seed_rag: Rag) -> None:

@@ -15,7 +15,7 @@ from transformers import BertConfig, BertModel
 
 from index.embed import bundled_tokenizer
 from rag.network import ReaderNetwork, load, save
-from training import claims, cloze, data, dictionaries, ours, parallel, projection, stream, wording
+from training import claims, cloze, data, dictionaries, exchange, ours, parallel, projection, stream, wording
 from training.average import average
 from training.calibrate import CROSSED, FALSE_REFUSALS, Case, expected_error, figures, quantile
 from training.projection import Asked, Same
@@ -41,7 +41,7 @@ def source() -> data.Source:
 
 def test_windows_hold_the_answer_and_negatives_do_not(source: data.Source) -> None:
     rng = random.Random(1)
-    made_of = [(data.without_answer(row, 400, rng), data.changed(row, source, 100, rng)) for row in source.rows]
+    made_of = [(data.without_answer(row, 400, rng), exchange.changed(row, source, 100, rng)) for row in source.rows]
     assert all(any(kind) for kind in zip(*made_of, strict=True))
     for row in source.rows:
         answer = row.context[row.start : row.end]
@@ -49,9 +49,22 @@ def test_windows_hold_the_answer_and_negatives_do_not(source: data.Source) -> No
         assert shown.window[shown.start : shown.end] == answer
         if without := data.without_answer(row, 400, rng):
             assert answer not in without.window
-        if made := data.changed(row, source, 100, rng):
+        if made := exchange.changed(row, source, 100, rng):
             new = next(w for w, old in zip(made.question.split(), row.question.split(), strict=False) if w != old)
             assert new.strip("?") not in row.context
+
+
+def test_a_telling_word_is_exchanged_for_one_of_its_kind_that_the_context_lacks() -> None:
+    goods = ["".join(letters) + "ers" for letters in itertools.product("bdf", "aeiou", "klmnprstvz")]
+    rows = [data.Row(f"Who sold the {good}?", f"Anna Berg sold the {good} in May. It rained.", "Trade", 0, 9) for good in goods]
+    source, rng = data.Source("en", rows, {"Trade": [row.context for row in rows]}), random.Random(1)
+    for row, good in zip(rows, goods, strict=True):
+        made = exchange.changed(row, source, 100, rng)
+        assert made and made.start == -1 and made.window == row.context
+        (new,) = set(made.question.strip("?").split()) - set(row.question.strip("?").split())
+        assert new in goods and new[:4] not in row.context and made.question == row.question.replace(good, new)
+    (word,) = exchange.telling("誰が陶磁器を売りましたか")
+    assert word.text == "陶磁器" and not list(exchange.telling("Who is it?"))
 
 
 def test_windows_are_whole_sentences_with_and_without_the_answer(source: data.Source) -> None:

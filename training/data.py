@@ -47,7 +47,7 @@ class Row:
     id: str = ""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Source:
     """The rows of one file, its contexts by title, and its answered rows by context."""
 
@@ -148,21 +148,6 @@ def other_context(row: Row, source: Source, budget: int, rng: random.Random) -> 
         return None
     grams = _grams(row.question)
     return part_of(row, max(pool, key=lambda c: len(grams & _grams(c)) / (len(c) ** 0.5)), budget, rng)
-
-
-def changed(row: Row, source: Source, budget: int, rng: random.Random) -> Example | None:
-    """The answer's window with a name or number of the question exchanged for one that the context does not have."""
-    context, kinds = row.context.lower(), (NUMBER, NAME)
-    found = [(kind, match) for kind in kinds for match in kind.finditer(row.question) if match[0].lower() in context]
-    if not found:
-        return None
-    kind, match = rng.choice(found)
-    others = [other[0] for asked in rng.sample(source.rows, min(30, len(source.rows))) for other in kind.finditer(asked.question)]
-    others = [other for other in others if other.lower() not in context]
-    if not others:
-        return None
-    question = row.question[: match.start()] + rng.choice(others) + row.question[match.end() :]
-    return Example(question, window(row, budget, rng).window, -1, -1)
 
 
 def part_of(row: Row, context: str, budget: int, rng: random.Random) -> Example:
