@@ -91,10 +91,9 @@ def _positive(text: str) -> int:
     return int(text)
 
 
-def _open(options: argparse.Namespace, create: bool = False) -> Index:
+def _open(options: argparse.Namespace, create: bool = False, searched: bool = True) -> Index:
     encoder = SentenceEncoder(options.embedder) if options.embedder else None
-    command = f"cite {options.run.__name__.strip('_')}"
-    return Index(options.index, encoder, create=create, command=command, searched=command != "cite index")
+    return Index(options.index, encoder, create, f"cite {options.run.__name__.strip('_')}", searched)
 
 
 def _writer() -> Writer | None:
@@ -112,7 +111,7 @@ def _index(options: argparse.Namespace) -> int:
             report = rebuild(options.index, encoder, progress)
         return _reported(report, options)
     paths = options.paths or [Path("seeds")]
-    with _open(options, create=True) as index:
+    with _open(options, create=True, searched=False) as index:
         with _bar() as progress:
             report = build(index, paths, progress)
         status = _reported(report, options)
