@@ -4,7 +4,7 @@ Takes chunks with unit vectors; gives chunks back by nearness or by id. Embedded
 distances are turned into cosines here: bigger is better everywhere else. One process at a time: see `library`.
 
 Chroma keeps a whole collection's vectors and their graph in memory. The chunks are therefore in collections of SHARD, of which a
-process that only fills the index holds one at a time: what it needs does not grow with the index.
+process that only fills the index holds one at a time; what is looked through to remove a document stays until the next is full.
 """
 
 import ctypes
