@@ -21,6 +21,7 @@ from index import Index, build
 from rag import HybridRetriever, Rag, SpanReader
 from rag.answer import K
 from rag.evaluate import evaluate, read_questions
+from rag.retrieve import worth_reading
 from training.calibrate import expected_error
 
 PAIRS = (("en", "de"), ("en", "es"), ("en", "zh"), ("ar", "en"), ("zh", "en"), ("ru", "es"))  # question → paragraph
@@ -120,9 +121,11 @@ def _refusals(index: Index, items: dict, same: dict, place_of: dict, sample: int
             own = same[place_of[items["en"][i].context]]
             hits = retriever.hits(items[language][i].question, K + 4 * len(POOLED))
             gold = [index.catalogue.get(hit.chunk.metadata["document"]).page_content in own for hit in hits]  # type: ignore[union-attr]
-            readings = reader.read(items[language][i].question, hits)
-            with_it = max(readings[:K], key=lambda r: r.relevance)
-            without = max([r for r, g in zip(readings, gold, strict=True) if not g][:K], key=lambda r: r.relevance)
+            others = [hit for hit, is_gold in zip(hits, gold, strict=True) if not is_gold]
+            with_it, without = (
+                max(reader.read(items[language][i].question, worth_reading(some[:K])), key=lambda r: r.relevance)
+                for some in (hits, others)
+            )
             present.append(with_it.relevance)
             absent.append(without.relevance)
             for reading_, _ in ((with_it, 1), (without, 0)):

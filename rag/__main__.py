@@ -70,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("question", nargs="?", help=f"at most {LONGEST_QUESTION} characters")
     added.add_argument("--file", type=Path, metavar="FILE", help="JSON lines with `question` and, if wanted, `id`")
     added.add_argument("--json", action="store_true", help="print the whole answer as JSON")
-    added.add_argument("-k", type=_positive, default=K, help="how many passages to read (default: %(default)s)")
+    added.add_argument("-k", type=_positive, default=K, help="how many passages to read at most (default: %(default)s)")
     added = command("chat", _chat, "Serve the page and its API.")
     added.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     added.add_argument("--port", type=int, default=7860, help="port to listen on (default: %(default)s)")
@@ -81,7 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     added = command("eval", _eval, "Measure answers to questions whose answers are known (JSON lines).")
     added.add_argument("file", type=Path, help="lines with id, question, answerable, quotes, answers")
     added.add_argument("--json", action="store_true", help="print the figures as JSON")
-    added.add_argument("-k", type=_positive, default=K, help="how many passages to read (default: %(default)s)")
+    added.add_argument("-k", type=_positive, default=K, help="how many passages to read at most (default: %(default)s)")
     return parser
 
 

@@ -22,12 +22,12 @@ from rag.follow import CARRIED, Following, Found
 from rag.generate import Writer
 from rag.messages import refusal
 from rag.read import Reader, SpanReader
-from rag.retrieve import HybridRetriever
+from rag.retrieve import HybridRetriever, worth_reading
 from rag.support import ReaderSupport, Support
 from rag.types import Answer, Citation, Exchange, Hit, Reading, Span
 
 LONGEST_QUESTION = 2000  # characters
-K = 8  # passages read
+K = 8  # passages found; those worth it are read
 SURE = 0.5  # the confidence above which a question is taken to stand alone, as is one with a name or a number
 
 
@@ -47,7 +47,7 @@ def checked(question: str) -> str:
 
 
 class Rag(Runnable[str, Answer]):
-    """Answers questions from one index. `k` is how many passages are read.
+    """Answers questions from one index. `k` is how many passages are read at most.
 
     With a `writer` an LLM writes the answer, and `support` checks each of its sentences.
     """
@@ -87,7 +87,7 @@ class Rag(Runnable[str, Answer]):
     def invoke(self, input: str, config: RunnableConfig | None = None, **kwargs: Any) -> Answer:
         """The answer. Raises QuestionError for a question that is empty or too long.
 
-        `k` passages are read, of `documents` (ids) alone if given; `history` is the conversation so far, which a follow-up may need.
+        At most `k` passages are read, of `documents` (ids) alone if given; `history` is the conversation so far, for follow-ups.
         """
         return self._call_with_config(self._last, input, config, **kwargs)
 
@@ -163,7 +163,7 @@ class Rag(Runnable[str, Answer]):
     def _read(
         self, question: str, k: int | None, language: str, documents: Collection[str] | None, clock: "_Clock"
     ) -> list[Reading]:
-        hits = self.retriever.hits(question, k or self.k, language, documents)
+        hits = worth_reading(self.retriever.hits(question, k or self.k, language, documents))
         clock.lap("retrieve")
         readings = sorted(self.reader.read(question, hits), key=lambda reading: -reading.relevance)
         clock.lap("read")

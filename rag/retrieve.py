@@ -5,7 +5,7 @@ the weight. BM25 counts in full only for chunks in the question's language; in o
 are looked up, since other shared words are accidents that would crowd out the right passages.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,8 +22,16 @@ from rag.types import Hit
 POOL = 40  # candidates of each search before fusion
 SURE = 0.5  # of the hits are the nearest by meaning, whatever the words say: shared words must not crowd out another language
 SMOOTHING = 60  # of reciprocal rank fusion: Cormack, Clarke and Büttcher, SIGIR 2009
+FAR = 0.12  # of cosine behind the nearest hit: such a passage is not worth reading
 LEXICAL_WEIGHT = 0.5  # of a BM25 rank beside a dense one, same language
 NAMES_WEIGHT = 0.3  # the same for names and numbers in other languages
+
+
+def worth_reading(hits: Sequence[Hit]) -> list[Hit]:
+    """The hits that are not FAR behind the nearest, and the best one by words: the others hold the answer too seldom to pay."""
+    nearest = max((hit.dense_score for hit in hits), default=0.0)
+    by_words = max(hits, key=lambda hit: hit.lexical_score or 0.0, default=None)
+    return [hit for hit in hits if nearest - hit.dense_score <= FAR or (hit is by_words and hit.lexical_score)]
 
 
 class HybridRetriever(BaseRetriever):

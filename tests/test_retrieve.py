@@ -1,9 +1,12 @@
 from pathlib import Path
 
 from conftest import TrigramEncoder
+from langchain_core.documents import Document
 
 from index import Index, build
 from rag import HybridRetriever
+from rag.retrieve import FAR, worth_reading
+from rag.types import Hit
 
 
 def test_hits_carry_their_ranks_and_scores(index: Index) -> None:
@@ -66,3 +69,12 @@ def test_words_that_every_chunk_holds_are_not_looked_up(index: Index, folder: Pa
         (folder / f"f{i}.fr.txt").write_text(f"Le marché de la ville numéro {i} est ouvert.")
     build(index, [folder])
     assert index.lexical.search("le de la", "fr", 5) == [] and index.lexical.search("les marées de la", "fr", 5)
+
+
+def test_passages_far_behind_the_nearest_are_not_read_unless_they_have_the_words() -> None:
+    def hit(cosine: float, words: float | None) -> Hit:
+        return Hit(Document(page_content="", metadata={"start": 0, "end": 0}), 0.0, cosine, lexical_score=words)
+
+    nearest, near, far, named, less = hit(0.6, None), hit(0.601 - FAR, 1.0), hit(0.1, None), hit(0.2, 7.0), hit(0.2, 5.0)
+    assert worth_reading([named, near, far, nearest, less]) == [named, near, nearest]
+    assert worth_reading([]) == [] and worth_reading([far]) == [far]

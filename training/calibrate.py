@@ -25,6 +25,7 @@ from index.language import detect
 from rag import HybridRetriever, Reading, SpanReader
 from rag.answer import K
 from rag.read import NO_SPAN, WEIGHTS, Calibration, sigmoid
+from rag.retrieve import worth_reading
 from training import data
 from training.ours import by_row
 
@@ -86,8 +87,11 @@ def _pair(row: data.Row, question: str, readings: list[Reading], index: Index) -
 
 def _case(row: data.Row, readings: list[Reading], own: list[bool], language: str, switched: bool) -> Case:
     features, gold, right = [], [], []
+    read = {id(hit) for hit in worth_reading([reading.hit for reading in readings])}
     nearest = max((reading.hit.dense_score for reading in readings), default=0.0)
     for reading, is_own in zip(readings, own, strict=True):
+        if id(reading.hit) not in read:
+            continue
         start, meta = reading.hit.start, reading.hit.chunk.metadata
         probability = min(max(reading.relevance, 1e-9), 1 - 1e-9)
         span = reading.spans[0] if reading.spans else None
