@@ -6,10 +6,11 @@ from conftest import OverlapReader, TrigramEncoder
 
 from index import Index
 from rag import Hit, QuestionError, Rag, Reading, Span
-from rag.answer import LONGEST_QUESTION, checked
+from rag.answer import LONGEST_QUESTION, K, checked
 from rag.choose import MOST_CITATIONS
 from rag.cite import enclosing
 from rag.messages import REFUSAL, refusal
+from rag.retrieve import worth_reading
 
 
 def text_of(rag: Rag, document: str) -> str:
@@ -47,6 +48,13 @@ def test_several_sources_are_all_shown(rag: Rag) -> None:
     answer = rag.invoke("Lune Terre drones turcs")
     assert [c.number for c in answer.citations] == list(range(1, len(answer.citations) + 1))
     assert len({c.source for c in answer.citations}) == 2 <= len(answer.citations) <= MOST_CITATIONS
+
+
+def test_only_what_is_worth_it_is_read(rag: Rag) -> None:
+    question = "Who walked first on the Moon?"
+    found, answer = rag.search(question, K), rag.invoke(question)
+    read = {reading.hit.chunk.id for reading in answer.readings}
+    assert read == {hit.chunk.id for hit in worth_reading(found)} and len(read) < len(found)
 
 
 class LyingReader(OverlapReader):

@@ -49,7 +49,7 @@ def test_ask_prints_a_cited_answer(home: Path) -> None:
 def test_ask_as_json(home: Path) -> None:
     found = json.loads(cite(home, "ask", "Qui a appelé à un cessez-le-feu immédiat ?", "--json", "-k", "3").stdout)
     text = SEED.read_text(encoding="utf-8")
-    assert found["answered"] and found["language"] == "fr" and len(found["hits"]) == 3
+    assert found["answered"] and found["language"] == "fr" and 1 <= len(found["hits"]) <= 3
     assert all(text[c["start"] : c["end"]] == c["quote"] for c in found["citations"])
 
 
