@@ -50,7 +50,8 @@ def functions(desks: Desks) -> list[Callable[..., Any]]:
     ) -> dict[str, Any]:
         """The answer to a question, with its citations, as JSON; from these documents (ids) alone, if given.
 
-        `previous` is the question before, which a follow-up such as "and when?" needs.
+        `k` passages are found, and of them read, and told as `hits`, those that are not far behind the nearest. `previous` is the
+        question before, which a follow-up such as "and when?" needs.
         """
         rag = _desk(desks, collection).rag
         history = [Exchange(previous, "")] if previous.strip() else []
