@@ -15,7 +15,7 @@ from transformers import BertConfig, BertModel
 
 from index.embed import bundled_tokenizer
 from rag.network import ReaderNetwork, load, save
-from training import claims, cloze, data, dictionaries, exchange, kinds, ours, parallel, projection, stream, wording
+from training import claims, cloze, data, dictionaries, exchange, ours, parallel, projection, stream, wording
 from training.average import average
 from training.calibrate import CROSSED, FALSE_REFUSALS, Case, expected_error, figures, quantile
 from training.projection import Asked, Same
@@ -65,25 +65,6 @@ def test_a_telling_word_is_exchanged_for_one_of_its_kind_that_the_context_lacks(
         assert new in goods and new[:4] not in row.context and made.question == row.question.replace(good, new)
     (word,) = exchange.telling("誰が陶磁器を売りましたか")
     assert word.text == "陶磁器" and not list(exchange.telling("Who is it?"))
-
-
-@pytest.mark.parametrize(
-    ("language", "asked", "others", "wide"),
-    [
-        ("en", "Who sent drones?", {"Who sent rifles?", "Who sent helicopters?"}, {"Who sent weapons?", "Who sent aircrafts?"}),
-        ("en", "Which city has heart disease?", {"Which village has heart disease?"}, {"Which place has heart disease?"}),
-        ("fr", "Qui utilise les missiles ?", {"Qui utilise les fusils ?"}, {"Qui utilise les armes ?"}),
-        ("tr", "Kraliçenin gemisi nerede?", {"Padişahnin gemisi nerede?"}, {"Kraliçenin gemisi nerede?"}),
-        ("ar", "أين تقع المدينة؟", {"أين تقع القرية؟"}, {"أين تقع المكان؟"}),
-        ("ja", "空港はどこですか", {"病院はどこですか"}, {"空港はどこですか"}),
-        ("xx", "Who sent drones?", {None}, {"Who sent drones?"}),
-    ],
-)
-def test_another_of_a_kind_is_asked_for_or_the_kind(language: str, asked: str, others: set[str | None], wide: set[str]) -> None:
-    made = {kinds.another(asked, "A missile, and tanks.", language, {"heart"}, random.Random(seed)) for seed in range(200)}
-    assert others <= made and asked not in made
-    assert not any("tank" in other or "liver" in other for other in made if other)  # named beside it; said not to be told apart by
-    assert {kinds.wider(asked, language, random.Random(seed)) for seed in range(20)} == wide
 
 
 def test_windows_are_whole_sentences_with_and_without_the_answer(source: data.Source) -> None:
@@ -397,7 +378,7 @@ def test_our_questions_across_languages_are_read_whole() -> None:
 def test_each_answer_to_our_questions_stands_once_in_our_passages() -> None:
     found = ours.sources({})
     rows = [row for source in found.values() for row in source.rows]
-    assert len(found) == 23 and len(rows) == 1851 and sum(row.start < 0 for row in rows) == 457
+    assert len(found) == 23 and len(rows) == 1629 and sum(row.start < 0 for row in rows) == 377
     assert all(row.start < 0 or row.context.count(row.context[row.start : row.end]) == 1 for row in rows)
     for example in itertools.islice(stream.stream(found, {}, {}, 1, negative=0), 100):
         asked = [row for row in rows if row.question == example.question and example.window in row.context]

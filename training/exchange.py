@@ -10,12 +10,11 @@ from collections.abc import Iterator
 from functools import cache
 from typing import NamedTuple
 
-from training import kinds
-from training.data import NAME, NUMBER, WORD, Example, Row, Source, sentences, window
+from training.data import NAME, NUMBER, Example, Row, Source, sentences, window
 
 ALPHABETIC = re.compile(r"(\w+['’ ])([^\W\d_\u3040-\u9fff]{4,})\b")
 JAPANESE = re.compile(r"(?<![\u4e00-\u9fff])([\u4e00-\u9fff]{2,4}|[\u30a1-\u30fc]{2,})([\u3041-\u3096])")
-OFTEN = 0.01  # of a file's questions have the word: it says what kind of question or file this is
+OFTEN = 0.01  # of a file's questions have the word: it says what kind of question this is
 STEM, ENDING = 4, 2  # characters that two forms of a word share; that words of one kind do
 TRIED = 30  # questions that lend a name
 
@@ -32,9 +31,9 @@ def changed(row: Row, source: Source, budget: int, rng: random.Random) -> Exampl
     """The answer's window under the question with a word exchanged for one that the context does not have.
 
     It is a telling word of the sentence that answers, for one that another question has in its place, of the same article where it
-    can; or a name or number of the context; or any word, for another of its kind (`kinds`).
+    can; or a name or number of the context.
     """
-    for make in rng.sample((_reworded, _renamed, _of_its_kind), 3):
+    for make in rng.sample((_reworded, _renamed), 2):
         if row.start >= 0 and (question := make(row, source, rng)):
             return Example(question, window(row, budget, rng).window, -1, -1)
     return None
@@ -51,19 +50,14 @@ def telling(question: str) -> Iterator[Word]:
 
 
 @cache
-def _often(source: Source) -> set[str]:
-    """Words of so many questions of a file that they say what kind of file it is."""
-    seen = Counter(word for row in source.rows for word in set(WORD.findall(row.question.lower())))
-    return {word for word, count in seen.items() if count > OFTEN * len(source.rows)}
-
-
-@cache
 def _lent(source: Source) -> dict[str, list[str]]:
     """The telling words of all questions by kind, and by title and kind."""
-    often, found = _often(source), defaultdict(list)
-    for row in source.rows:
-        for word in telling(row.question):
-            if word.text.lower() not in often:
+    asked = [(row, list(telling(row.question))) for row in source.rows]
+    often = Counter(word.text.lower() for _, words in asked for word in words)
+    found = defaultdict(list)
+    for row, words in asked:
+        for word in words:
+            if often[word.text.lower()] < OFTEN * len(source.rows):
                 found[word.kind].append(word.text)
                 found[row.title + word.kind].append(word.text)
     return found
@@ -88,10 +82,6 @@ def _renamed(row: Row, source: Source, rng: random.Random) -> str | None:
     kind, match = rng.choice(found)
     others = [other[0] for asked in rng.sample(source.rows, min(TRIED, len(source.rows))) for other in kind.finditer(asked.question)]
     return _put(row.question, match[0], match.start(), [other for other in others if other.lower() not in context], rng)
-
-
-def _of_its_kind(row: Row, source: Source, rng: random.Random) -> str | None:
-    return kinds.another(row.question, row.context, source.language, _often(source), rng)
 
 
 def _stem(word: str) -> str:

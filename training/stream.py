@@ -11,14 +11,12 @@ from typing import TypeVar
 
 from training.data import BUDGETS, SHARES, Example, Row, Source, other_context, part_of, window, without_answer
 from training.exchange import changed
-from training.kinds import wider
 from training.wording import Lexicon, Told, told, worded
 
 T = TypeVar("T")
 NEGATIVE = 0.40  # of the stream
-KINDS = {"cut": 0.24, "retrieved": 0.28, "changed": 0.3, "sibling": 0.07, "stranger": 0.11}  # of the negatives
+KINDS = {"cut": 0.27, "retrieved": 0.28, "changed": 0.25, "sibling": 0.08, "stranger": 0.12}  # of the negatives
 GROUP_KINDS = {"cut": 0.25, "retrieved": 0.45, "sibling": 0.2, "stranger": 0.1}  # the question stays
-WIDER = 0.15  # of the questions with an answer that have a word for a kind: they ask for the kind
 WRITTEN = 0.04  # share of the passages that we wrote in a language, beside `data.SHARES`
 TOLD = 0.2  # of the windows, translated, where there are translations
 CLAIMS_ACROSS, ASKED_ACROSS = 0.5, 0.3  # of the claims; of the examples and groups
@@ -46,8 +44,6 @@ def stream(
             example = _negative(row, source, found, retrieved.get(name, {}).get(row.question, []), budget, rng)
         else:
             example = window(row, budget, rng)
-            if rng.random() < WIDER:
-                example = replace(example, question=wider(row.question, source.language, rng))
         yield replace(example, question=worded(example.question, row, source, lexicon, (translated or {}).get(name, {}), rng))
 
 
