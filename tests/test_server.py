@@ -52,7 +52,7 @@ def test_the_api_page_is_the_code_s() -> None:
 
 def test_ask_gives_the_answers_json(client: Client) -> None:
     found = client.predict("Which country has a military base in Armenia?", api_name="/ask")
-    assert found["answered"] and "Russie" in found["text"] and len(found["hits"]) == 8
+    assert found["answered"] and "Russie" in found["text"] and 1 <= len(found["hits"]) <= 8
     for citation in found["citations"]:
         assert TEXT[citation["start"] : citation["end"]] == citation["quote"]
 
