@@ -1,9 +1,17 @@
 """What the measurements count with: a figure is no better than that."""
 
+from collections.abc import Sequence
+from pathlib import Path
+
 import numpy as np
 import pytest
+from conftest import OverlapReader, TrigramEncoder
 
+from bench.quality import POOLED, _refusals
 from bench.retrieval import InBatches, average_precision, ndcg
+from bench.squad import Item
+from index import Index, build
+from rag import Hit, Reading
 
 
 class Sums:
@@ -34,3 +42,34 @@ def test_rankings_are_scored_as_the_field_does() -> None:
     assert average_precision(relevant) == pytest.approx((1 + 2 / 3) / 2)
     assert ndcg(relevant) == pytest.approx((1 + 1 / 2) / (1 + 1 / np.log2(3)))
     assert average_precision(np.zeros(3, bool)) == ndcg(np.zeros(3, bool)) == 0
+
+
+class Watching(OverlapReader):
+    """Remembers what it was given."""
+
+    def __init__(self) -> None:
+        self.given: list[set[str]] = []
+
+    def read(self, question: str, hits: Sequence[Hit]) -> list[Reading]:
+        self.given.append({hit.chunk.page_content for hit in hits})
+        return super().read(question, hits)
+
+
+def test_a_paragraph_that_was_taken_out_is_not_given_to_the_reader(tmp_path: Path) -> None:
+    texts = [f"In {language} the {thing} was built by nobody else." for language in POOLED for thing in ("bridge", "tower")]
+    items = {
+        language: {thing: Item(f"Who built the {thing}?", texts[2 * i + j], ("nobody",)) for j, thing in enumerate(("bridge", "tower"))}
+        for i, language in enumerate(POOLED)
+    }
+    folder = tmp_path / "texts"
+    folder.mkdir()
+    for i, text in enumerate(texts):
+        (folder / f"{i}.txt").write_text(text)
+    place_of = {item.context: thing for thing, item in items["en"].items()}
+    same = {thing: {items[language][thing].context for language in POOLED} for thing in ("bridge", "tower")}
+    with Index(tmp_path / "index", TrigramEncoder(), create=True) as index:
+        build(index, [folder])
+        reader = Watching()
+        list(_refusals(index, items, same, place_of, 1, reader))  # type: ignore[arg-type]
+    assert len(reader.given) == 2 * len(POOLED)
+    assert all(without and any(not without & own for own in same.values()) for without in reader.given[1::2])
