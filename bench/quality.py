@@ -120,8 +120,7 @@ def _refusals(index: Index, items: dict, same: dict, place_of: dict, sample: int
         for i in rng.sample(sorted(items[language]), min(sample, len(items[language]))):
             own = same[place_of[items["en"][i].context]]
             hits = retriever.hits(items[language][i].question, K + 4 * len(POOLED))
-            gold = [index.catalogue.get(hit.chunk.metadata["document"]).page_content in own for hit in hits]  # type: ignore[union-attr]
-            others = [hit for hit, is_gold in zip(hits, gold, strict=True) if not is_gold]
+            others = [hit for hit in hits if index.catalogue.get(hit.chunk.metadata["document"]).page_content not in own]  # type: ignore[union-attr]
             with_it, without = (
                 max(reader.read(items[language][i].question, worth_reading(some[:K])), key=lambda r: r.relevance)
                 for some in (hits, others)

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from conftest import ROOT, SEED
 
+from rag.retrieve import FAR
+
 pytestmark = pytest.mark.model
 
 
@@ -50,6 +52,8 @@ def test_ask_as_json(home: Path) -> None:
     found = json.loads(cite(home, "ask", "Qui a appelé à un cessez-le-feu immédiat ?", "--json", "-k", "3").stdout)
     text = SEED.read_text(encoding="utf-8")
     assert found["answered"] and found["language"] == "fr" and 1 <= len(found["hits"]) <= 3
+    nearest = max(hit["dense_score"] for hit in found["hits"])
+    assert all(nearest - hit["dense_score"] <= FAR or hit["lexical_rank"] == 1 for hit in found["hits"])
     assert all(text[c["start"] : c["end"]] == c["quote"] for c in found["citations"])
 
 

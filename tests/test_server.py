@@ -17,6 +17,7 @@ from files import word
 from gradio_client import Client, handle_file
 
 from page.api import markdown
+from rag.retrieve import FAR
 
 pytestmark = pytest.mark.model
 TEXT = SEED.read_text(encoding="utf-8")
@@ -51,8 +52,12 @@ def test_the_api_page_is_the_code_s() -> None:
 
 
 def test_ask_gives_the_answers_json(client: Client) -> None:
-    found = client.predict("Which country has a military base in Armenia?", api_name="/ask")
-    assert found["answered"] and "Russie" in found["text"] and 1 <= len(found["hits"]) <= 8
+    question = "Which country has a military base in Armenia?"
+    found, searched = client.predict(question, api_name="/ask"), client.predict(question, api_name="/search")
+    assert found["answered"] and "Russie" in found["text"] and len(searched) == 8
+    nearest, by_words = max(hit["dense_score"] for hit in searched), max(searched, key=lambda hit: hit["lexical_score"] or 0)
+    read = [hit["text"] for hit in searched if nearest - hit["dense_score"] <= FAR or hit is by_words]
+    assert sorted(hit["text"] for hit in found["hits"]) == sorted(read)
     for citation in found["citations"]:
         assert TEXT[citation["start"] : citation["end"]] == citation["quote"]
 
