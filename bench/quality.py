@@ -10,7 +10,7 @@ import os
 import random
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,14 +18,14 @@ import numpy as np
 from bench import retrieval
 from bench.squad import Item, Paragraphs, characters, json_lines, measure, normalised, score, squad_file
 from index import Index, build
-from rag import HybridRetriever, Rag, SpanReader
+from rag import Hit, HybridRetriever, Rag, SpanReader
 from rag.answer import K
 from rag.evaluate import evaluate, read_questions
 from rag.retrieve import worth_reading
 from training.calibrate import expected_error
 
 PAIRS = (("en", "de"), ("en", "es"), ("en", "zh"), ("ar", "en"), ("zh", "en"), ("ru", "es"))  # question → paragraph
-POOLED = ("ar", "de", "en", "zh")  # languages of the paragraphs that refusals are measured over
+SOME = ("ar", "de", "en", "zh")  # the paragraphs of these alone, so that most questions are in a language that no paragraph is in
 SEED = 20260101
 Row = tuple[str, str, str]  # what is measured, our figure, the published ones
 
@@ -93,59 +93,59 @@ def ranking(folder: Path, sample: int, reader: SpanReader) -> Iterator[Row]:
 
 
 def refusing(folder: Path, sample: int, reader: SpanReader) -> Iterator[Row]:
-    """Questions in every language over a pooled corpus, with their paragraph in all its languages in it, and without."""
-    items = {
-        path.name.split(".")[0]: xquad(folder, path.name.split(".")[0])
-        for path in (folder / "xquad").glob("*.jsonl.gz")
-    }
-    place_of = {item.context: i for i in items["en"] for item in [items["en"][i]]}
-    same: dict[str, set[str]] = defaultdict(set)
-    for i, item in items["en"].items():
-        same[place_of[item.context]] |= {items[lang][i].context for lang in POOLED}
-    with tempfile.TemporaryDirectory() as place:
-        texts = Path(place) / "texts"
-        texts.mkdir()
-        for language in POOLED:
-            for number, context in enumerate(sorted({item.context for item in items[language].values()})):
-                (texts / f"{number}.{language}.txt").write_text(context, encoding="utf-8", newline="")
-        with Index(Path(place) / "index", create=True) as index:
-            build(index, [texts])
-            yield from _refusals(index, items, same, place_of, sample, reader)
+    """Questions in every language over pooled corpora, with their paragraph in all its languages in it, and without."""
+    names = [path.name.split(".")[0] for path in (folder / "xquad").glob("*.jsonl.gz")]
+    items = {language: xquad(folder, language) for language in sorted(names)}
+    for pool in (sorted(items), SOME):
+        with tempfile.TemporaryDirectory() as place:
+            texts = Path(place) / "texts"
+            texts.mkdir()
+            for language in pool:
+                for number, context in enumerate(sorted({item.context for item in items[language].values()})):
+                    (texts / f"{number}.{language}.txt").write_text(context, encoding="utf-8", newline="")
+            with Index(Path(place) / "index", create=True) as index:
+                build(index, [texts])
+                yield from _refusals(index, items, pool, sample, reader)
 
 
-def _refusals(index: Index, items: dict, same: dict, place_of: dict, sample: int, reader: SpanReader) -> Iterator[Row]:  # type: ignore[type-arg]
+def _refusals(
+    index: Index, items: dict[str, dict[str, Item]], pool: Sequence[str], sample: int, reader: SpanReader
+) -> Iterator[Row]:
+    """Of an index of the paragraphs in the languages of the pool."""
     retriever, rng = HybridRetriever(index), random.Random(SEED)
+
+    def text(hit: Hit) -> str:
+        return index.catalogue.get(hit.chunk.metadata["document"]).page_content  # type: ignore[union-attr]
+
     present, absent, answered = [], [], []
     for language in sorted(items):
         for i in rng.sample(sorted(items[language]), min(sample, len(items[language]))):
-            own = same[place_of[items["en"][i].context]]
-            hits = retriever.hits(items[language][i].question, K + 4 * len(POOLED))
-            others = [hit for hit in hits if index.catalogue.get(hit.chunk.metadata["document"]).page_content not in own]  # type: ignore[union-attr]
+            question, own = items[language][i].question, {items[lang][i].context for lang in pool}
+            hits = retriever.hits(question, K + 4 * len(pool))
+            others = [hit for hit in hits if text(hit) not in own]
             with_it, without = (
-                max(reader.read(items[language][i].question, worth_reading(some[:K])), key=lambda r: r.relevance)
-                for some in (hits, others)
+                max(reader.read(question, worth_reading(some[:K])), key=lambda r: r.relevance) for some in (hits, others)
             )
             present.append(with_it.relevance)
             absent.append(without.relevance)
-            for reading_, _ in ((with_it, 1), (without, 0)):
-                if reading_.relevance >= reader.threshold and reading_.spans:
-                    text = index.catalogue.get(reading_.hit.chunk.metadata["document"]).page_content  # type: ignore[union-attr]
-                    said = text[reading_.spans[0].start : reading_.spans[0].end]
-                    best = max(score(said, items[lang][i].answers, characters)[0] for lang in POOLED)
-                    answered.append((reader.confidence(reading_.relevance), text in own and best >= 0.5))
+            for read in (with_it, without):
+                if read.relevance >= reader.threshold and read.spans:
+                    said = text(read.hit)[read.spans[0].start : read.spans[0].end]
+                    best = max(score(said, items[lang][i].answers, characters)[0] for lang in pool)
+                    answered.append((reader.confidence(read.relevance), text(read.hit) in own and best >= 0.5))
     absent_, present_ = np.array(absent), np.array(present)
     refused, wrongly = float((absent_ < reader.threshold).mean()), float((present_ < reader.threshold).mean())
     at_ten = float((absent_ < np.quantile(present_, 0.10)).mean())
     auroc = float((present_[:, None] > absent_[None, :]).mean())
+    about = f"paragraph taken out of {len(pool)} languages' XQuAD"
     yield (
-        f"refusal, paragraph taken out of {len(POOLED)} languages' XQuAD, {len(present)} questions in 12 languages: correct / false",
+        f"refusal, {about}, {len(present)} questions in {len(items)} languages: correct / false",
         f"**{refused:.0%} / {wrongly:.0%}** (at 10 % false: {at_ten:.0%}; AUROC {auroc:.3f})",
         "frontier LLMs below 50 % on refusals over several documents",
     )
-    bins = _reliability(answered)
     yield (
-        "expected calibration error of those answers' confidence",
-        f"**{expected_error(answered):.3f}** ({bins})",
+        f"expected calibration error of the confidence, {about}",
+        f"**{expected_error(answered):.3f}** ({_reliability(answered)})",
         "none published",
     )
 

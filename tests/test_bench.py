@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from conftest import OverlapReader, TrigramEncoder
 
-from bench.quality import POOLED, _refusals
+from bench.quality import SOME, _refusals
 from bench.retrieval import InBatches, average_precision, ndcg
 from bench.squad import Item
 from index import Index, build
@@ -56,20 +56,19 @@ class Watching(OverlapReader):
 
 
 def test_a_paragraph_that_was_taken_out_is_not_given_to_the_reader(tmp_path: Path) -> None:
-    texts = [f"In {language} the {thing} was built by nobody else." for language in POOLED for thing in ("bridge", "tower")]
+    texts = [f"In {language} the {thing} was built by nobody else." for language in SOME for thing in ("bridge", "tower")]
     items = {
         language: {thing: Item(f"Who built the {thing}?", texts[2 * i + j], ("nobody",)) for j, thing in enumerate(("bridge", "tower"))}
-        for i, language in enumerate(POOLED)
+        for i, language in enumerate(SOME)
     }
     folder = tmp_path / "texts"
     folder.mkdir()
     for i, text in enumerate(texts):
         (folder / f"{i}.txt").write_text(text)
-    place_of = {item.context: thing for thing, item in items["en"].items()}
-    same = {thing: {items[language][thing].context for language in POOLED} for thing in ("bridge", "tower")}
+    same = [{items[language][thing].context for language in SOME} for thing in ("bridge", "tower")]
     with Index(tmp_path / "index", TrigramEncoder(), create=True) as index:
         build(index, [folder])
         reader = Watching()
-        list(_refusals(index, items, same, place_of, 1, reader))  # type: ignore[arg-type]
-    assert len(reader.given) == 2 * len(POOLED)
-    assert all(without and any(not without & own for own in same.values()) for without in reader.given[1::2])
+        list(_refusals(index, items, SOME, 1, reader))  # type: ignore[arg-type]
+    assert len(reader.given) == 2 * len(SOME)
+    assert all(without and any(not without & own for own in same) for without in reader.given[1::2])

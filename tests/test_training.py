@@ -286,6 +286,24 @@ def test_our_questions_are_read_with_their_passage(source: data.Source, tmp_path
         assert example.window[example.start : example.end] == row.context[row.start : row.end]
 
 
+def test_near_misses_of_ours_have_no_answer_and_stand_among_the_rivals(
+    source: data.Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [replace(row, id=f"r{i}") for i, row in enumerate(source.rows)]
+    (tmp_path / "none.tsv").touch()
+    (tmp_path / "missed.tsv").write_text("r0\tde\tWer schloss das Museum 1911?\n", encoding="utf-8")
+    monkeypatch.setattr(ours, "ASKED", tmp_path / "none.tsv")
+    monkeypatch.setattr(ours, "MISSED", tmp_path / "missed.tsv")
+    strangers = [data.Row("Who?", f"Nothing of the sort number {n}. It rained on day {n} in the hills.", "Rain", 0, 7) for n in range(30)]
+    found = {"squadshifts-newwiki.en": replace(source, rows=rows)}
+    own = {name: own for name, own in ours.sources(found).items() if name in found}
+    for example in itertools.islice(stream.stream(own, {}, {}, 1, negative=1), 20):
+        assert example.question == "Wer schloss das Museum 1911?" and example.start == -1 and example.window in CONTEXTS[0]
+    own["policyqa.en"] = data.Source("en", strangers, {"Rain": [row.context for row in strangers]})
+    asked = [group for group in itertools.islice(stream.groups(own, {}, {}, 1), 40) if group[0].question.startswith("Wer")]
+    assert asked and all(group[0].window in CONTEXTS[0] and all(example.start < 0 for example in group) for group in asked)
+
+
 def test_sentences_are_held_against_their_translation(source: data.Source) -> None:
     french = ("Anna Berg fonda le musée en 1911. Son premier directeur fut Otto Lind. Il alla à Bergen en 1954. "
               "Il garde 3 200 modèles de bateaux.")  # fmt: skip
@@ -368,17 +386,17 @@ def test_a_calibration_is_measured_on_what_it_was_not_fitted_on() -> None:
 
 
 def test_our_questions_across_languages_are_read_whole() -> None:
-    for path, number, languages in ((CROSSED, 343, 20), (ours.ASKED, 1911, 21)):
+    for path, number, languages in ((CROSSED, 508, 20), (ours.ASKED, 4699, 21), (ours.MISSED, 1525, 48)):
         lines = path.read_text(encoding="utf-8").splitlines()
         assert sum(map(len, ours.by_row(path).values())) == len(lines) == number
         assert len({line.split("\t")[1] for line in lines}) == languages
-    assert not ours.by_row(CROSSED).keys() & ours.by_row().keys()
+    assert not ours.by_row(CROSSED).keys() & (ours.by_row().keys() | ours.by_row(ours.MISSED).keys())
 
 
 def test_each_answer_to_our_questions_stands_once_in_our_passages() -> None:
     found = ours.sources({})
     rows = [row for source in found.values() for row in source.rows]
-    assert len(found) == 23 and len(rows) == 1629 and sum(row.start < 0 for row in rows) == 377
+    assert len(found) == 23 and len(rows) == 1884 and sum(row.start < 0 for row in rows) == 459
     assert all(row.start < 0 or row.context.count(row.context[row.start : row.end]) == 1 for row in rows)
     for example in itertools.islice(stream.stream(found, {}, {}, 1, negative=0), 100):
         asked = [row for row in rows if row.question == example.question and example.window in row.context]

@@ -1,7 +1,8 @@
 """What we wrote ourselves for the languages that the data files lack.
 
-Takes `asked.tsv`, questions about the files' answers in other languages than their passages', and `written.tsv`, short passages in 23
-languages with questions in others; gives rows as `data` does. What the passages tell is invented.
+Takes `asked.tsv`, questions about the files' answers in other languages than their passages', `missed.tsv`, questions that the files'
+passages come near to answering and do not, and `written.tsv`, short passages in 23 languages with questions in others; gives rows as
+`data` does. What the passages tell is invented.
 """
 
 from collections import defaultdict
@@ -11,12 +12,13 @@ from pathlib import Path
 from training.data import Row, Source
 
 ASKED = Path(__file__).parent / "asked.tsv"  # row id, language, question
+MISSED = Path(__file__).parent / "missed.tsv"  # the same, of the row whose context does not answer
 WRITTEN = Path(__file__).parent / "written.tsv"  # language and passage; below it, indented, language, question and answer
 NONE = "-"  # in the place of an answer that the passage does not have
 
 
 def by_row(path: Path | None = None) -> dict[str, list[str]]:
-    """Row id → our questions about its answer, those of ASKED or of another file like it."""
+    """Row id → our questions about it, those of ASKED or of another file like it."""
     found: dict[str, list[str]] = defaultdict(list)
     for line in (path or ASKED).read_text(encoding="utf-8").splitlines():
         identity, _, question = line.split("\t")
@@ -43,9 +45,10 @@ def written() -> dict[str, Source]:
 
 def sources(found: dict[str, Source]) -> dict[str, Source]:
     """Rows of the data files with our questions, beside all the contexts there are; and the passages of our own."""
-    asked, made = by_row(), {}
+    asked, missed, made = by_row(), by_row(MISSED), {}
     for name, source in found.items():
         rows = [replace(row, question=question) for row in source.rows for question in asked.get(row.id, ())]
+        rows += [replace(row, question=question, start=-1, end=-1) for row in source.rows for question in missed.get(row.id, ())]
         if rows:
             made[name] = Source(source.language, rows, source.contexts)
     made |= written()

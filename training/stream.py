@@ -19,7 +19,7 @@ KINDS = {"cut": 0.27, "retrieved": 0.28, "changed": 0.25, "sibling": 0.08, "stra
 GROUP_KINDS = {"cut": 0.25, "retrieved": 0.45, "sibling": 0.2, "stranger": 0.1}  # the question stays
 WRITTEN = 0.04  # share of the passages that we wrote in a language, beside `data.SHARES`
 TOLD = 0.2  # of the windows, translated, where there are translations
-CLAIMS_ACROSS, ASKED_ACROSS = 0.5, 0.3  # of the claims; of the examples and groups
+CLAIMS_ACROSS, ASKED_ACROSS = 0.5, 0.4  # of the claims; of the examples and groups
 GROUP, ABSENT = 8, 0.25  # windows that compete for a question; the share of groups where none answers it
 SHORT_BUDGETS = (60, 120, 120, 200, 300)  # characters of a window in a group
 
@@ -40,10 +40,10 @@ def stream(
     for name, row in _rows(found, translated or {}, rng):
         source = found[name]
         budget = characters(BUDGETS, source, rng)
-        if rng.random() < negative:
+        if row.start >= 0 and rng.random() < negative:
             example = _negative(row, source, found, retrieved.get(name, {}).get(row.question, []), budget, rng)
         else:
-            example = window(row, budget, rng)
+            example = _own(row, budget, rng)
         yield replace(example, question=worded(example.question, row, source, lexicon, (translated or {}).get(name, {}), rng))
 
 
@@ -54,11 +54,12 @@ def groups(
     seed: int,
     translated: dict[str, Told] | None = None,
 ) -> Iterator[list[Example]]:
-    """GROUP short windows for one question without end; the first alone holds its answer, or in ABSENT of the groups none."""
+    """GROUP short windows for one question without end; the first alone holds its answer, or none (in ABSENT, and for near misses)."""
     rng = random.Random(seed)
     for name, row in _rows(found, translated or {}, rng):
         source = found[name]
-        made = [window(row, characters(SHORT_BUDGETS, source, rng), rng)] if row.start >= 0 and rng.random() > ABSENT else []
+        missed = row.start < 0
+        made = [_own(row, characters(SHORT_BUDGETS, source, rng), rng)] if missed or rng.random() > ABSENT else []
         seen = {example.window for example in made}
         near = retrieved.get(name, {}).get(row.question, [])
         for _ in range(4 * GROUP):  # a short context has few windows: it is given up
@@ -97,6 +98,11 @@ def _rows(found: dict[str, Source], translated: dict[str, Told], rng: random.Ran
 def characters(budgets: Sequence[int], source: Source, rng: random.Random) -> int:
     """One of the budgets of a window; two fifths of it where a character says more."""
     return int(rng.choice(budgets) * (0.4 if source.language in ("ja", "zh") else 1))
+
+
+def _own(row: Row, budget: int, rng: random.Random) -> Example:
+    """A window of the row's context: around its answer, or any where there is none."""
+    return window(row, budget, rng) if row.start >= 0 else part_of(row, row.context, budget, rng)
 
 
 def _negative(
