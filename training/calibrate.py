@@ -1,7 +1,7 @@
 """From the network's logits to probabilities and one threshold: `python -m training.calibrate --data FOLDER`.
 
 Takes the contexts that training left out, in six languages, with their own questions and with ours about them in other languages
-(`crossed.tsv`: 343 questions in 20 languages, written for this); gives `calibration.json` beside the weights. Every question is put
+(`crossed.tsv`: 508 questions in 20 languages, written for this); gives `calibration.json` beside the weights. Every question is put
 to the product's own retrieval over all these contexts and their neighbours at once, and again with its own context taken out of the
 hits, so that it has no answer. Nothing is fitted or chosen on the seed article's questions or on evaluation data.
 """
