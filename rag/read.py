@@ -5,7 +5,7 @@ and spans with offsets in the document. `Engine` runs the network; `Reader` is t
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import exp, log
@@ -32,6 +32,7 @@ NO_SPAN = -10.0  # the margin of a passage with no span at all
 PAD = 1  # the tokenizer's padding id
 EDGES = " \t\n\r,;:"  # never part of an answer
 FULL_STOPS = ".。،"
+BRACKETS = (("(", ")"), ("[", "]"), ("（", "）"))
 PAIRS = (("«", "»"), ("“", "”"), ("„", "“"), ("(", ")"), ("[", "]"), ("「", "」"), ("（", "）"))
 
 
@@ -194,8 +195,13 @@ def spans_of(
     hit: Hit, pair: Any, start: np.ndarray, end: np.ndarray, longest: int = LONGEST_ANSWER
 ) -> tuple[tuple[Span, ...], float]:
     """The passage's best spans of at most `longest` tokens, and by how much the first beats "none here"."""
-    best, null = best_spans(start, end, len(pair.ids), longest), float(start[0] + end[0])
     text, spans = hit.chunk.page_content, []
+
+    def torn(first: int, last: int) -> bool:
+        inside = text[slice(*trim(text, pair.offsets[first][0], pair.offsets[last][1]))]
+        return any(inside.count(opening) != inside.count(closing) for opening, closing in BRACKETS)
+
+    best, null = best_spans(start, end, len(pair.ids), longest, torn), float(start[0] + end[0])
     for first, last, score in best:
         a, b = trim(text, pair.offsets[first][0], pair.offsets[last][1])
         if a < b:
@@ -209,9 +215,16 @@ def sigmoid(logit: float) -> float:
 
 
 def best_spans(
-    start: np.ndarray, end: np.ndarray, length: int, longest: int = LONGEST_ANSWER
+    start: np.ndarray,
+    end: np.ndarray,
+    length: int,
+    longest: int = LONGEST_ANSWER,
+    torn: Callable[[int, int], bool] = lambda first, last: False,
 ) -> list[tuple[int, int, float]]:
-    """Up to SPANS (first token, last token, score) that do not overlap, best first; token 0 is the null answer."""
+    """Up to SPANS (first token, last token, score) that do not overlap, best first; token 0 is the null answer.
+
+    A span that `torn` says has a bracket without its other half gives way to the next best.
+    """
     scores = start[1:length, None] + end[None, 1:length]
     size = len(scores)
     length_of = np.arange(size)[None, :] - np.arange(size)[:, None]
@@ -221,7 +234,7 @@ def best_spans(
         first, last = divmod(int(flat), size)
         if scores[first, last] < OUTSIDE or len(found) == SPANS:
             break
-        if all(last + 1 < a or first + 1 > b for a, b, _ in found):
+        if all(last + 1 < a or first + 1 > b for a, b, _ in found) and not torn(first + 1, last + 1):
             found.append((first + 1, last + 1, float(scores[first, last])))
     return found
 

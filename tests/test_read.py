@@ -6,7 +6,7 @@ from conftest import SEED
 from langchain_core.documents import Document
 
 from rag import Hit, SpanReader
-from rag.read import LONGEST, Calibration, best_spans, trim
+from rag.read import LONGEST, Calibration, best_spans, spans_of, trim
 
 CALIBRATION = Calibration(1.0, 0.0, 0.0, 0.0, 0.0, 0.0, threshold=0.5, confidence_scale=1.0, confidence_bias=0.0, confidence_ceiling=1.0)
 
@@ -57,6 +57,19 @@ def test_best_spans_do_not_overlap_and_stay_in_the_passage() -> None:
         assert found[0][2] == max(start[i] + end[j] for i in range(9, 35) for j in range(i, 35))
         assert all(9 <= a <= b < 35 for a, b, _ in found)
         assert all(b < c or d < a for i, (a, b, _) in enumerate(found) for c, d, _ in found[i + 1 :])
+
+
+def test_a_span_with_half_a_pair_of_brackets_gives_way_to_the_next_best() -> None:
+    text = "Norway supplies [its neighbour (Sweden)]; nothing else."
+    (pair,) = SpanReader(PointingEngine(), CALIBRATION).encode("who?", [text])
+    start, end = np.full((2, len(pair.ids)), -9.0)
+    inside = [i for i, side in enumerate(pair.sequence_ids) if side == 1]
+    last = next(i for i in inside if pair.offsets[i][1] >= text.index(" (Sweden"))
+    start[inside[0]], end[last], end[inside[0]] = 5.0, 5.0, 4.0
+    spans, margin = spans_of(hit(text, 100), pair, start, end)
+    assert text[spans[0].start - 100 : spans[0].end - 100] == "Norway" and margin == 9.0 + 18.0
+    spans, _ = spans_of(hit(text, 100), pair, start, np.where(np.arange(len(end)) == inside[-1], 9.0, end))
+    assert text[spans[0].start - 100 : spans[0].end - 100] == text.rstrip(".")  # both halves of both pairs
 
 
 @pytest.mark.parametrize(
