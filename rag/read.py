@@ -33,7 +33,7 @@ PAD = 1  # the tokenizer's padding id
 EDGES = " \t\n\r,;:"  # never part of an answer
 FULL_STOPS = ".。،"
 BRACKETS = (("(", ")"), ("[", "]"), ("（", "）"))
-PAIRS = (("«", "»"), ("“", "”"), ("„", "“"), ("(", ")"), ("[", "]"), ("「", "」"), ("（", "）"))
+PAIRS = (("«", "»"), ("“", "”"), ("„", "“"), ("「", "」"), *BRACKETS)
 
 
 class Reader(Protocol):
