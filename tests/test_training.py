@@ -286,6 +286,21 @@ def test_our_questions_are_read_with_their_passage(source: data.Source, tmp_path
         assert example.window[example.start : example.end] == row.context[row.start : row.end]
 
 
+def test_questions_of_ours_with_other_answers_are_read_with_these(
+    source: data.Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [replace(row, id=f"r{i}") for i, row in enumerate(source.rows)]
+    (tmp_path / "none.tsv").touch()
+    (tmp_path / "answered.tsv").write_text("r0\tfr\tQui fut le premier directeur ?\tOtto Lind\n", encoding="utf-8")
+    for name in ("ASKED", "MISSED"):
+        monkeypatch.setattr(ours, name, tmp_path / "none.tsv")
+    monkeypatch.setattr(ours, "ANSWERED", tmp_path / "answered.tsv")
+    own = ours.sources({"squadshifts-newwiki.en": replace(source, rows=rows)})
+    assert own["squadshifts-newwiki.en"].share == 1
+    for example in itertools.islice(stream.stream({"squadshifts-newwiki.en": own["squadshifts-newwiki.en"]}, {}, {}, 1, negative=0), 20):
+        assert example.question == "Qui fut le premier directeur ?" and example.window[example.start : example.end] == "Otto Lind"
+
+
 def test_near_misses_of_ours_have_no_answer_and_stand_among_the_rivals(
     source: data.Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -386,11 +401,13 @@ def test_a_calibration_is_measured_on_what_it_was_not_fitted_on() -> None:
 
 
 def test_our_questions_across_languages_are_read_whole() -> None:
-    for path, number, languages in ((CROSSED, 508, 20), (ours.ASKED, 4699, 21), (ours.MISSED, 1525, 48)):
+    for path, number, languages in ((CROSSED, 508, 20), (ours.ASKED, 5405, 22), (ours.MISSED, 3648, 49)):
         lines = path.read_text(encoding="utf-8").splitlines()
         assert sum(map(len, ours.by_row(path).values())) == len(lines) == number
         assert len({line.split("\t")[1] for line in lines}) == languages
-    assert not ours.by_row(CROSSED).keys() & (ours.by_row().keys() | ours.by_row(ours.MISSED).keys())
+    lines = [line.split("\t") for line in ours.ANSWERED.read_text(encoding="utf-8").splitlines()]
+    assert len(lines) == sum(map(len, ours.answered().values())) == 1397 and all(len(line) == 4 and all(line) for line in lines)
+    assert not ours.by_row(CROSSED).keys() & (ours.by_row().keys() | ours.by_row(ours.MISSED).keys() | ours.answered().keys())
 
 
 def test_each_answer_to_our_questions_stands_once_in_our_passages() -> None:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from training.data import BUDGETS, NAME, NUMBER, SHARES, Row, Source, grown, sentences, window
+from training.data import BUDGETS, NAME, NUMBER, Row, Source, grown, sentences, window
 from training.wording import SWITCHED, Lexicon, Told, switch
 
 FALSE = 0.5  # of the stream
@@ -57,11 +57,11 @@ class Claim:
 def stream(
     found: dict[str, Source], lexicon: Lexicon, seed: int, switched: float = SWITCHED
 ) -> Iterator[Claim]:
-    """Claims without end, files drawn by `data.SHARES`; `switched` of them in other languages' words where a lexicon is."""
+    """Claims without end, files drawn by their shares; `switched` of them in other languages' words where a lexicon is."""
     rng = random.Random(seed)
     names = list(found)
     while True:
-        name = rng.choices(names, [SHARES[n] for n in names])[0]
+        name = rng.choices(names, [found[name].share for name in names])[0]
         source = found[name]
         row = rng.choice(source.rows)
         claim: Claim | None

@@ -49,11 +49,12 @@ class Row:
 
 @dataclass(slots=True, eq=False)
 class Source:
-    """The rows of one file, its contexts by title, and its answered rows by context."""
+    """The rows of one file, its contexts by title, its share of the stream, and its answered rows by context."""
 
     language: str
     rows: list[Row]
     contexts: dict[str, list[str]] = field(default_factory=dict)
+    share: float = 1
     beside: dict[str, list[Row]] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -80,14 +81,14 @@ def read_rows(path: Path) -> list[Row]:
 def sources(folder: Path, held_out: bool = False) -> dict[str, Source]:
     """Each training file's rows without the held-out contexts, or those alone."""
     found = {}
-    for name in SHARES:
+    for name, share in SHARES.items():
         rows = read_rows(folder / "train" / f"{name}.jsonl.gz")
         order = {context: i for i, context in enumerate(dict.fromkeys(row.context for row in rows))}
         kept = [row for row in rows if (order[row.context] % HELD_OUT == 0) == held_out]
         contexts: dict[str, set[str]] = defaultdict(set)
         for row in kept:
             contexts[row.title].add(row.context)
-        found[name] = Source(name.rsplit(".", 1)[1], kept, {title: sorted(c) for title, c in contexts.items()})
+        found[name] = Source(name.rsplit(".", 1)[1], kept, {title: sorted(c) for title, c in contexts.items()}, share)
     return found
 
 

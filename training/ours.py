@@ -1,8 +1,8 @@
 """What we wrote ourselves for the languages that the data files lack.
 
-Takes `asked.tsv`, questions about the files' answers in other languages than their passages', `missed.tsv`, questions that the files'
-passages come near to answering and do not, and `written.tsv`, short passages in 23 languages with questions in others; gives rows as
-`data` does. What the passages tell is invented.
+Takes `asked.tsv`, questions about the files' answers in other languages than their passages', `answered.tsv`, questions with other
+answers of the files' passages, `missed.tsv`, questions that these come near to answering and do not, and `written.tsv`, short passages
+in 23 languages with questions in others; gives rows as `data` does. What the passages tell is invented.
 """
 
 from collections import defaultdict
@@ -12,7 +12,8 @@ from pathlib import Path
 from training.data import Row, Source
 
 ASKED = Path(__file__).parent / "asked.tsv"  # row id, language, question
-MISSED = Path(__file__).parent / "missed.tsv"  # the same, of the row whose context does not answer
+ANSWERED = Path(__file__).parent / "answered.tsv"  # the same, and the answer as the row's context has it first
+MISSED = Path(__file__).parent / "missed.tsv"  # row id, language and question, which the row's context does not answer
 WRITTEN = Path(__file__).parent / "written.tsv"  # language and passage; below it, indented, language, question and answer
 NONE = "-"  # in the place of an answer that the passage does not have
 
@@ -23,6 +24,15 @@ def by_row(path: Path | None = None) -> dict[str, list[str]]:
     for line in (path or ASKED).read_text(encoding="utf-8").splitlines():
         identity, _, question = line.split("\t")
         found[identity].append(question)
+    return dict(found)
+
+
+def answered() -> dict[str, list[tuple[str, str]]]:
+    """Row id → questions about its context, each with its answer."""
+    found: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    for line in ANSWERED.read_text(encoding="utf-8").splitlines():
+        identity, _, question, answer = line.split("\t")
+        found[identity].append((question, answer))
     return dict(found)
 
 
@@ -44,14 +54,22 @@ def written() -> dict[str, Source]:
 
 
 def sources(found: dict[str, Source]) -> dict[str, Source]:
-    """Rows of the data files with our questions, beside all the contexts there are; and the passages of our own."""
-    asked, missed, made = by_row(), by_row(MISSED), {}
+    """Rows of the data files with our questions, beside all the contexts there are; and the passages of our own.
+
+    Each weighs in the stream as much as it has rows, the passages of our own twice as much.
+    """
+    asked, told, missed, made = by_row(), answered(), by_row(MISSED), {}
     for name, source in found.items():
         rows = [replace(row, question=question) for row in source.rows for question in asked.get(row.id, ())]
+        for row in source.rows:
+            for question, answer in told.get(row.id, ()):
+                start = row.context.index(answer)
+                rows.append(replace(row, question=question, start=start, end=start + len(answer)))
         rows += [replace(row, question=question, start=-1, end=-1) for row in source.rows for question in missed.get(row.id, ())]
         if rows:
             made[name] = Source(source.language, rows, source.contexts)
     made |= written()
-    for source in made.values():
+    for name, source in made.items():
+        source.share = len(source.rows) * (2 if name not in found else 1)
         source.beside.clear()  # no follow-ups: the question before would be in another language, or the same one
     return made

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from training.data import BUDGETS, SHARES, Example, Row, Source, other_context, part_of, window, without_answer
+from training.data import BUDGETS, Example, Row, Source, other_context, part_of, window, without_answer
 from training.exchange import changed
 from training.wording import Lexicon, Told, told, worded
 
@@ -17,9 +17,8 @@ T = TypeVar("T")
 NEGATIVE = 0.40  # of the stream
 KINDS = {"cut": 0.27, "retrieved": 0.28, "changed": 0.25, "sibling": 0.08, "stranger": 0.12}  # of the negatives
 GROUP_KINDS = {"cut": 0.25, "retrieved": 0.45, "sibling": 0.2, "stranger": 0.1}  # the question stays
-WRITTEN = 0.04  # share of the passages that we wrote in a language, beside `data.SHARES`
 TOLD = 0.2  # of the windows, translated, where there are translations
-CLAIMS_ACROSS, ASKED_ACROSS = 0.5, 0.4  # of the claims; of the examples and groups
+CLAIMS_ACROSS, ASKED_ACROSS = 0.5, 0.5  # of the claims; of the examples and groups
 GROUP, ABSENT = 8, 0.25  # windows that compete for a question; the share of groups where none answers it
 SHORT_BUDGETS = (60, 120, 120, 200, 300)  # characters of a window in a group
 
@@ -82,11 +81,11 @@ def mixed(own: Iterator[T], others: Sequence[Iterator[T]], share: float, seed: i
 
 
 def _rows(found: dict[str, Source], translated: dict[str, Told], rng: random.Random) -> Iterator[tuple[str, Row]]:
-    """Rows drawn by `SHARES`, each file's in shuffled rounds; TOLD of them with a translated context."""
+    """Rows drawn by their files' shares, each file's in shuffled rounds; TOLD of them with a translated context."""
     rounds: dict[str, list[Row]] = {name: [] for name in found}
     names = list(found)
     while True:
-        name = rng.choices(names, [SHARES.get(n, WRITTEN) for n in names])[0]
+        name = rng.choices(names, [found[name].share for name in names])[0]
         if not rounds[name]:
             rounds[name] = rng.sample(found[name].rows, len(found[name].rows))
         row = rounds[name].pop()

@@ -28,6 +28,7 @@ POOL = 24  # batches sorted by length together
 WARM_UP = 150  # steps
 RATE_ENCODER, RATE_HEADS = 7e-5, 3e-4
 LONGEST = 288  # tokens of a question and its window
+QUESTION = 240  # characters of a question: two that follow one another may leave its window no room
 SAVE_EVERY = 200  # steps
 CLAIMS, GROUPS = 0.17, 0.2  # of the batches check claims or rank groups of short windows, the others read
 RANKING_WEIGHT, GROUP_SPAN_WEIGHT = 0.5, 0.5  # of a group's losses: most of its windows have no answer
@@ -56,7 +57,7 @@ Encoded = tuple[list[int], list[bool], int, int, list[int]]
 
 def encode(tokenizer: Tokenizer, example: Example | Claim) -> Encoded:
     """Token ids, which of them are the passage's, the answer's (or evidence's) first and last token, and the doubts."""
-    asked = f"passage: {example.text}" if isinstance(example, Claim) else f"query: {example.question}"
+    asked = f"passage: {example.text}" if isinstance(example, Claim) else f"query: {example.question[:QUESTION]}"
     pair = tokenizer.encode(asked, example.window)
     inside = [side == 1 for side in pair.sequence_ids]
     covered = _tokens(pair, 1, example.start, example.end)
