@@ -96,23 +96,24 @@ def refusing(folder: Path, sample: int, reader: SpanReader) -> Iterator[Row]:
     """Questions in every language over pooled corpora, with their paragraph in all its languages in it, and without."""
     names = [path.name.split(".")[0] for path in (folder / "xquad").glob("*.jsonl.gz")]
     items = {language: xquad(folder, language) for language in sorted(names)}
-    for pool in (sorted(items), SOME):
-        with tempfile.TemporaryDirectory() as place:
-            texts = Path(place) / "texts"
-            texts.mkdir()
-            for language in pool:
-                for number, context in enumerate(sorted({item.context for item in items[language].values()})):
-                    (texts / f"{number}.{language}.txt").write_text(context, encoding="utf-8", newline="")
-            with Index(Path(place) / "index", create=True) as index:
-                build(index, [texts])
+    with tempfile.TemporaryDirectory() as place:
+        texts = Path(place) / "texts"
+        texts.mkdir()
+        for language, asked in items.items():
+            for number, context in enumerate(sorted({item.context for item in asked.values()})):
+                (texts / f"{number}.{language}.txt").write_text(context, encoding="utf-8", newline="")
+        with Index(Path(place) / "index", create=True) as index:
+            build(index, [texts])
+            for pool in (sorted(items), SOME):
                 yield from _refusals(index, items, pool, sample, reader)
 
 
 def _refusals(
     index: Index, items: dict[str, dict[str, Item]], pool: Sequence[str], sample: int, reader: SpanReader
 ) -> Iterator[Row]:
-    """Of an index of the paragraphs in the languages of the pool."""
+    """Of an index's paragraphs in the languages of the pool."""
     retriever, rng = HybridRetriever(index), random.Random(SEED)
+    documents = [entry.id for entry in index.catalogue.entries() if entry.source.split(".")[-2] in pool]  # NUMBER.LANGUAGE.txt
 
     def text(hit: Hit) -> str:
         return index.catalogue.get(hit.chunk.metadata["document"]).page_content  # type: ignore[union-attr]
@@ -121,7 +122,7 @@ def _refusals(
     for language in sorted(items):
         for i in rng.sample(sorted(items[language]), min(sample, len(items[language]))):
             question, own = items[language][i].question, {items[lang][i].context for lang in pool}
-            hits = retriever.hits(question, K + 4 * len(pool))
+            hits = retriever.hits(question, K + 4 * len(pool), documents=documents)
             others = [hit for hit in hits if text(hit) not in own]
             with_it, without = (
                 max(reader.read(question, worth_reading(some[:K])), key=lambda r: r.relevance) for some in (hits, others)

@@ -64,11 +64,12 @@ def test_a_paragraph_that_was_taken_out_is_not_given_to_the_reader(tmp_path: Pat
     folder = tmp_path / "texts"
     folder.mkdir()
     for i, text in enumerate(texts):
-        (folder / f"{i}.txt").write_text(text)
+        (folder / f"{i % 2}.{SOME[i // 2]}.txt").write_text(text)
+    (folder / "0.el.txt").write_text("In el the bridge was built by nobody else.")  # no language of the pool
     same = [{items[language][thing].context for language in SOME} for thing in ("bridge", "tower")]
     with Index(tmp_path / "index", TrigramEncoder(), create=True) as index:
         build(index, [folder])
         reader = Watching()
         list(_refusals(index, items, SOME, 1, reader))  # type: ignore[arg-type]
-    assert len(reader.given) == 2 * len(SOME)
+    assert len(reader.given) == 2 * len(SOME) and not any("In el" in text for given in reader.given for text in given)
     assert all(without and any(not without & own for own in same) for without in reader.given[1::2])
