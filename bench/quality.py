@@ -113,7 +113,9 @@ def _refusals(
 ) -> Iterator[Row]:
     """Of an index's paragraphs in the languages of the pool."""
     retriever, rng = HybridRetriever(index), random.Random(SEED)
-    documents = [entry.id for entry in index.catalogue.entries() if entry.source.split(".")[-2] in pool]  # NUMBER.LANGUAGE.txt
+    entries = index.catalogue.entries()
+    chosen = [entry.id for entry in entries if entry.source.split(".")[-2] in pool]  # NUMBER.LANGUAGE.txt
+    documents = chosen if len(chosen) < len(entries) else None
 
     def text(hit: Hit) -> str:
         return index.catalogue.get(hit.chunk.metadata["document"]).page_content  # type: ignore[union-attr]
