@@ -19,7 +19,7 @@ from training import claims, cloze, data, dictionaries, exchange, ours, parallel
 from training.average import average
 from training.calibrate import CROSSED, FALSE_REFUSALS, Case, expected_error, figures, quantile
 from training.projection import Asked, Same
-from training.train import Batch, collate, encode, loss, train
+from training.train import LONGEST, Batch, collate, encode, loss, train
 
 CONTEXTS = [
     "Anna Berg founded the Harbour Museum in 1911. Its first director was Otto Lind. The museum moved to Bergen in 1954. "
@@ -344,6 +344,15 @@ def test_labels_point_at_the_answers_tokens_and_at_the_changed_words(source: dat
     assert (start, end, doubt[0]) == (0, 0, 1)
     assert tokenizer.decode([i for i, d in zip(ids[1:], doubt[1:], strict=True) if d == 1]) == "Otto Lind"
     assert all(d == -1 for d, passage in zip(doubt, inside, strict=True) if passage)
+
+
+@pytest.mark.model
+def test_a_long_question_leaves_its_window_room(source: data.Source) -> None:
+    tokenizer, row = bundled_tokenizer(), source.rows[0]
+    tokenizer.enable_truncation(LONGEST, strategy="only_second")
+    for question in ("Şehzade Yahya kimin oğludur? " * 60, "誰" * 900):
+        ids, inside, *_ = encode(tokenizer, data.Example(question, row.context * 20, row.start, row.end))
+        assert len(ids) == LONGEST and sum(inside) > 20
 
 
 def test_a_killed_run_goes_on_and_its_weights_are_read_back(tmp_path: Path) -> None:
