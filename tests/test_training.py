@@ -3,7 +3,7 @@
 import gzip
 import itertools
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -286,32 +286,30 @@ def test_our_questions_are_read_with_their_passage(source: data.Source, tmp_path
         assert example.window[example.start : example.end] == row.context[row.start : row.end]
 
 
-def test_questions_of_ours_with_other_answers_are_read_with_these(
-    source: data.Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    rows = [replace(row, id=f"r{i}") for i, row in enumerate(source.rows)]
-    (tmp_path / "none.tsv").touch()
-    (tmp_path / "answered.tsv").write_text("r0\tfr\tQui fut le premier directeur ?\tOtto Lind\n", encoding="utf-8")
-    for name in ("ASKED", "MISSED"):
-        monkeypatch.setattr(ours, name, tmp_path / "none.tsv")
-    monkeypatch.setattr(ours, "ANSWERED", tmp_path / "answered.tsv")
-    own = ours.sources({"squadshifts-newwiki.en": replace(source, rows=rows)})
+@pytest.fixture
+def ours_alone(source: data.Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], dict[str, data.Source]]:
+    """Our rows about the file, its own being named r0, r1 …, when one of the files of ours holds these lines and the others none."""
+
+    def made(name: str, lines: str) -> dict[str, data.Source]:
+        for each in ("ASKED", "ANSWERED", "MISSED"):
+            (tmp_path / each).write_text(lines if each == name else "", encoding="utf-8")
+            monkeypatch.setattr(ours, each, tmp_path / each)
+        found = {"squadshifts-newwiki.en": replace(source, rows=[replace(row, id=f"r{i}") for i, row in enumerate(source.rows)])}
+        return {name: own for name, own in ours.sources(found).items() if name in found}
+
+    return made
+
+
+def test_questions_of_ours_with_other_answers_are_read_with_these(ours_alone: Callable[[str, str], dict[str, data.Source]]) -> None:
+    own = ours_alone("ANSWERED", "r0\tfr\tQui fut le premier directeur ?\tOtto Lind\n")
     assert own["squadshifts-newwiki.en"].share == 1
-    for example in itertools.islice(stream.stream({"squadshifts-newwiki.en": own["squadshifts-newwiki.en"]}, {}, {}, 1, negative=0), 20):
+    for example in itertools.islice(stream.stream(own, {}, {}, 1, negative=0), 20):
         assert example.question == "Qui fut le premier directeur ?" and example.window[example.start : example.end] == "Otto Lind"
 
 
-def test_near_misses_of_ours_have_no_answer_and_stand_among_the_rivals(
-    source: data.Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    rows = [replace(row, id=f"r{i}") for i, row in enumerate(source.rows)]
-    (tmp_path / "none.tsv").touch()
-    (tmp_path / "missed.tsv").write_text("r0\tde\tWer schloss das Museum 1911?\n", encoding="utf-8")
-    monkeypatch.setattr(ours, "ASKED", tmp_path / "none.tsv")
-    monkeypatch.setattr(ours, "MISSED", tmp_path / "missed.tsv")
+def test_near_misses_of_ours_have_no_answer_and_stand_among_the_rivals(ours_alone: Callable[[str, str], dict[str, data.Source]]) -> None:
+    own = ours_alone("MISSED", "r0\tde\tWer schloss das Museum 1911?\n")
     strangers = [data.Row("Who?", f"Nothing of the sort number {n}. It rained on day {n} in the hills.", "Rain", 0, 7) for n in range(30)]
-    found = {"squadshifts-newwiki.en": replace(source, rows=rows)}
-    own = {name: own for name, own in ours.sources(found).items() if name in found}
     for example in itertools.islice(stream.stream(own, {}, {}, 1, negative=1), 20):
         assert example.question == "Wer schloss das Museum 1911?" and example.start == -1 and example.window in CONTEXTS[0]
     own["policyqa.en"] = data.Source("en", strangers, {"Rain": [row.context for row in strangers]})

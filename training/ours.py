@@ -20,19 +20,20 @@ NONE = "-"  # in the place of an answer that the passage does not have
 
 def by_row(path: Path | None = None) -> dict[str, list[str]]:
     """Row id → our questions about it, those of ASKED or of another file like it."""
-    found: dict[str, list[str]] = defaultdict(list)
-    for line in (path or ASKED).read_text(encoding="utf-8").splitlines():
-        identity, _, question = line.split("\t")
-        found[identity].append(question)
-    return dict(found)
+    return {identity: [question for question, *_ in rest] for identity, rest in _read(path or ASKED).items()}
 
 
-def answered() -> dict[str, list[tuple[str, str]]]:
+def answered() -> dict[str, list[list[str]]]:
     """Row id → questions about its context, each with its answer."""
-    found: dict[str, list[tuple[str, str]]] = defaultdict(list)
-    for line in ANSWERED.read_text(encoding="utf-8").splitlines():
-        identity, _, question, answer = line.split("\t")
-        found[identity].append((question, answer))
+    return _read(ANSWERED)
+
+
+def _read(path: Path) -> dict[str, list[list[str]]]:
+    """Row id → what stands in its lines after the language."""
+    found: dict[str, list[list[str]]] = defaultdict(list)
+    for line in path.read_text(encoding="utf-8").splitlines():
+        identity, _, *rest = line.split("\t")
+        found[identity].append(rest)
     return dict(found)
 
 
@@ -46,8 +47,7 @@ def written() -> dict[str, Source]:
             language, context = parts
             continue
         _, _, question, answer = parts
-        start, length = (context.index(answer), len(answer)) if answer != NONE else (-1, 0)
-        rows[language].append(Row(question, context, language, start, start + length))
+        rows[language].append(_asked(Row("", context, language, -1, -1), question, answer))
     return {
         f"ours.{language}": Source(language, found, {language: sorted({row.context for row in found})}) for language, found in rows.items()
     }
@@ -61,11 +61,8 @@ def sources(found: dict[str, Source]) -> dict[str, Source]:
     asked, told, missed, made = by_row(), answered(), by_row(MISSED), {}
     for name, source in found.items():
         rows = [replace(row, question=question) for row in source.rows for question in asked.get(row.id, ())]
-        for row in source.rows:
-            for question, answer in told.get(row.id, ()):
-                start = row.context.index(answer)
-                rows.append(replace(row, question=question, start=start, end=start + len(answer)))
-        rows += [replace(row, question=question, start=-1, end=-1) for row in source.rows for question in missed.get(row.id, ())]
+        rows += [_asked(row, question, answer) for row in source.rows for question, answer in told.get(row.id, ())]
+        rows += [_asked(row, question, NONE) for row in source.rows for question in missed.get(row.id, ())]
         if rows:
             made[name] = Source(source.language, rows, source.contexts)
     made |= written()
@@ -73,3 +70,9 @@ def sources(found: dict[str, Source]) -> dict[str, Source]:
         source.share = len(source.rows) * (2 if name not in found else 1)
         source.beside.clear()  # no follow-ups: the question before would be in another language, or the same one
     return made
+
+
+def _asked(row: Row, question: str, answer: str) -> Row:
+    """The row with this question, and with the answer as its context has it first, or none."""
+    start, length = (row.context.index(answer), len(answer)) if answer != NONE else (-1, 0)
+    return replace(row, question=question, start=start, end=start + length)
