@@ -36,6 +36,21 @@ BRACKETS = (("(", ")"), ("[", "]"), ("（", "）"))
 PAIRS = (("«", "»"), ("“", "”"), ("„", "“"), ("「", "」"), *BRACKETS)
 
 
+class PairTokenizer:
+    """Tokenises `<s> QUESTION </s> </s> PASSAGE </s>`: the question's first QUESTION_TOKENS, then the passage up to `longest` in all."""
+
+    def __init__(self, load: Callable[[], Any], longest: int) -> None:
+        self._whole, self._cut = load(), load()
+        self._cut.enable_truncation(longest, strategy="only_second")  # `Encoding.truncate` would forget which side a token is of
+
+    def encode(self, question: str, passages: Sequence[str]) -> list[Any]:
+        """The pair of the question with each passage, as tokenizers.Encoding."""
+        asked = self._whole.encode(question, add_special_tokens=False)
+        if len(asked.ids) > QUESTION_TOKENS:
+            question = question[: asked.offsets[QUESTION_TOKENS][0]]
+        return list(self._cut.encode_batch([(question, passage) for passage in passages]))
+
+
 class Reader(Protocol):
     """Reads hits. `name` stands in the answer's JSON; below the relevance `threshold` the answer is the refusal."""
 
@@ -142,14 +157,8 @@ class SpanReader:
         return self.calibration.confidence(log(bounded / (1 - bounded)))
 
     @cached_property
-    def _tokenizer(self) -> Any:
-        return bundled_tokenizer()
-
-    @cached_property
-    def _pairs(self) -> Any:
-        made = bundled_tokenizer()
-        made.enable_truncation(LONGEST, strategy="only_second")  # `Encoding.truncate` would forget which side a token is of
-        return made
+    def _pairs(self) -> "PairTokenizer":
+        return PairTokenizer(bundled_tokenizer, LONGEST)
 
     def read(self, question: str, hits: Sequence[Hit]) -> list[Reading]:
         """See `Reader`; all hits in one batch."""
@@ -168,11 +177,8 @@ class SpanReader:
         return readings
 
     def encode(self, question: str, passages: Sequence[str], kind: str = "query") -> list[Any]:
-        """The tokenised pairs `<s> query: QUESTION </s> </s> PASSAGE </s>`, at most LONGEST tokens each; `kind` is the first word."""
-        asked = self._tokenizer.encode(f"{kind}: {question}", add_special_tokens=False)
-        if len(asked.ids) > QUESTION_TOKENS:
-            question = question[: asked.offsets[QUESTION_TOKENS][0] - len(f"{kind}: ")]
-        return list(self._pairs.encode_batch([(f"{kind}: {question}", passage) for passage in passages]))
+        """See `PairTokenizer`; `kind` is the first word."""
+        return self._pairs.encode(f"{kind}: {question}", passages)
 
     @staticmethod
     def collate(pairs: Sequence[Any]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -5,10 +5,11 @@ from pathlib import Path
 from zlib import crc32
 
 import torch
-from tokenizers import Tokenizer
 
+from index.embed import bundled_tokenizer
 from index.weights import bundled_model
 from rag import network as reader
+from rag.read import PairTokenizer
 from training import claims, cloze, data, lexicon, negatives, ours, parallel, spelling, stream, train, translate
 
 SEED = 20260101
@@ -33,8 +34,7 @@ def main() -> None:
     encoder = bundled_model()
     words = lexicon.mine(encoder, options.work / "lexicon.json", options.parallel)
     translated = translate.read(options.translated) if options.translated else {}
-    tokenizer = Tokenizer.from_file(str(encoder / "tokenizer.json"))
-    tokenizer.enable_truncation(train.LONGEST, strategy="only_second")
+    tokenizer = PairTokenizer(bundled_tokenizer, train.LONGEST)
     network = reader.load(encoder, options.init) if options.init else reader.ReaderNetwork(encoder)
     network.to("cuda" if torch.cuda.is_available() else "cpu")
     checkpoint = options.work / "reader.pt"

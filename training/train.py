@@ -15,10 +15,10 @@ from statistics import mean
 from typing import Any, NamedTuple
 
 import torch
-from tokenizers import Tokenizer
 from torch.nn import functional
 
 from rag.network import ReaderNetwork
+from rag.read import PairTokenizer
 from training.claims import Claim
 from training.data import Example
 from training.stream import GROUP
@@ -28,7 +28,6 @@ POOL = 24  # batches sorted by length together
 WARM_UP = 150  # steps
 RATE_ENCODER, RATE_HEADS = 7e-5, 3e-4
 LONGEST = 288  # tokens of a question and its window
-QUESTION = 240  # characters of a question: two that follow one another may leave its window no room
 SAVE_EVERY = 200  # steps
 CLAIMS, GROUPS = 0.17, 0.2  # of the batches check claims or rank groups of short windows, the others read
 RANKING_WEIGHT, GROUP_SPAN_WEIGHT = 0.5, 0.5  # of a group's losses: most of its windows have no answer
@@ -55,10 +54,10 @@ class Batch(NamedTuple):
 Encoded = tuple[list[int], list[bool], int, int, list[int]]
 
 
-def encode(tokenizer: Tokenizer, example: Example | Claim) -> Encoded:
+def encode(tokenizer: PairTokenizer, example: Example | Claim) -> Encoded:
     """Token ids, which of them are the passage's, the answer's (or evidence's) first and last token, and the doubts."""
-    asked = f"passage: {example.text}" if isinstance(example, Claim) else f"query: {example.question[:QUESTION]}"
-    pair = tokenizer.encode(asked, example.window)
+    asked = f"passage: {example.text}" if isinstance(example, Claim) else f"query: {example.question}"
+    [pair] = tokenizer.encode(asked, [example.window])
     inside = [side == 1 for side in pair.sequence_ids]
     covered = _tokens(pair, 1, example.start, example.end)
     start, end = (covered[0], covered[-1]) if covered else (0, 0)
@@ -90,7 +89,7 @@ def collate(items: list[Encoded], ranked: bool = False) -> Batch:
 
 
 def batches(
-    tokenizer: Tokenizer, examples: Iterator[Example], claims: Iterator[Claim], groups: Iterator[list[Example]], seed: int
+    tokenizer: PairTokenizer, examples: Iterator[Example], claims: Iterator[Claim], groups: Iterator[list[Example]], seed: int
 ) -> Iterator[Batch]:
     """Batches of like lengths, in random order within a pool; CLAIMS of them are of claims, GROUPS of groups."""
     rng = random.Random(seed)
