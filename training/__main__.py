@@ -49,7 +49,7 @@ def main() -> None:
     own = ours.sources(found)
     first = {row.id: row.question for source in found.values() for row in source.rows}
     near = {name: {row.question: retrieved[name].get(first[row.id], []) for row in own[name].rows} for name in own.keys() & found}
-    asked = 2 * [stream.stream(own, {}, near, seed + 8, options.negative)]  # twice as often as the cloze questions
+    asked = 3 * [stream.stream(own, {}, near, seed + 8, options.negative)]  # thrice as often as the cloze questions
     if options.parallel:
         rows = [row for source in found.values() for row in source.rows if source.language in ("en", "fr")]
         stories = parallel.stories(options.parallel)

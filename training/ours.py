@@ -5,7 +5,7 @@ answers of the files' passages, `missed.tsv`, questions that these come near to 
 in 23 languages with questions in others; gives rows as `data` does. What the passages tell is invented.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import replace
 from pathlib import Path
 
@@ -59,6 +59,9 @@ def sources(found: dict[str, Source]) -> dict[str, Source]:
     Each weighs in the stream as much as it has rows, the passages of our own twice as much.
     """
     asked, told, missed, made = by_row(), answered(), by_row(MISSED), {}
+    rows_of = Counter(row.id for source in found.values() for row in source.rows)
+    if shared := [identity for identity in {*asked, *told, *missed} if rows_of[identity] > 1]:
+        raise ValueError(f"{len(shared)} ids of our questions have several rows, {shared[0]} among them: delete their lines")
     for name, source in found.items():
         rows = [replace(row, question=question) for row in source.rows for question in asked.get(row.id, ())]
         rows += [_asked(row, question, answer) for row in source.rows for question, answer in told.get(row.id, ())]
