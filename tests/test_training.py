@@ -16,7 +16,7 @@ from transformers import BertConfig, BertModel
 from index.embed import bundled_tokenizer
 from rag.network import ReaderNetwork, load, save
 from rag.read import PairTokenizer
-from training import claims, cloze, data, dictionaries, exchange, ours, parallel, projection, stream, wording
+from training import claims, cloze, data, dictionaries, exchange, negatives, ours, parallel, projection, stream, wording
 from training.average import average
 from training.calibrate import CROSSED, FALSE_REFUSALS, Case, expected_error, figures, quantile
 from training.projection import Asked, Same
@@ -53,6 +53,19 @@ def test_windows_hold_the_answer_and_negatives_do_not(source: data.Source) -> No
         if made := exchange.changed(row, source, 100, rng):
             new = next(w for w, old in zip(made.question.split(), row.question.split(), strict=False) if w != old)
             assert new.strip("?") not in row.context
+
+
+@pytest.mark.model
+def test_our_questions_get_the_negatives_that_retrieval_finds_for_them(source: data.Source, tmp_path: Path) -> None:
+    other = data.Source("fr", [], {"Pain": ["Le boulanger Luc Roche pétrit la pâte à quatre heures.", "Anna Berg vend du pain à Brest."]})
+    found = {"museum.en": source, "pain.fr": other}
+    row = source.rows[0]
+    missed = data.Row("Wann zog das Museum nach Oslo um?", CONTEXTS[0], "Museum", -1, -1)
+    asked = {"museum.en": data.Source("en", [replace(row, question="Wer hat das Museum gegründet?"), missed], {}), "ours.de": source}
+    near = negatives.mine(found, tmp_path / "near.npz", asked)
+    assert near.keys() == {"museum.en"} and near["museum.en"][missed.question][0] == CONTEXTS[1]
+    assert near["museum.en"]["Wer hat das Museum gegründet?"] == [CONTEXTS[1], other.contexts["Pain"][0]]
+    assert negatives.mine(found, tmp_path / "near.npz", asked) == near
 
 
 def test_a_telling_word_is_exchanged_for_one_of_its_kind_that_the_context_lacks() -> None:

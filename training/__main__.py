@@ -47,8 +47,8 @@ def main() -> None:
     examples = stream.stream(found, words, retrieved, seed, options.negative, translated)
     across = [claims.translated(found, translated, words, seed + 5)] if translated else []
     own = ours.sources(found)
-    first = {row.id: row.question for source in found.values() for row in source.rows}
-    near = {name: {row.question: retrieved[name].get(first[row.id], []) for row in own[name].rows} for name in own.keys() & found}
+    told = "".join(row.question for source in own.values() for row in source.rows)
+    near = negatives.mine(found, options.work / f"ours.{crc32(told.encode()):08x}.npz", own)
     asked = 3 * [stream.stream(own, {}, near, seed + 8, options.negative)]  # thrice as often as the cloze questions
     if options.parallel:
         rows = [row for source in found.values() for row in source.rows if source.language in ("en", "fr")]

@@ -1,15 +1,18 @@
 """The passages that our own retrieval would put beside the right one, for each training question.
 
-Takes the training sources and the product's encoder; gives, for each row, the contexts of all files and languages whose centred
-vectors lie nearest its question and that do not hold its answer: what the reader will have to tell from the right passage.
+Takes the training sources, our questions about them and the product's encoder; gives, for each row, the contexts of all files and
+languages whose centred vectors lie nearest its question and that do not hold its answer: what the reader will have to tell from the
+right passage.
 """
 
+from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
 
 from index.embed import SentenceEncoder
-from training.data import Source
+from index.language import detect
+from training.data import Row, Source
 
 NEAREST = 24  # contexts looked at for each question
 KEPT = 8  # of those without the answer
@@ -17,21 +20,29 @@ CHARACTERS = 480  # of a context that are embedded: about what the index's chunk
 PER_FILE = 8000  # rows that get mined negatives, at most
 
 
-def mine(found: dict[str, Source], cache: Path) -> dict[str, dict[str, list[str]]]:
-    """File → question → contexts, hardest first. The nearest are kept in `cache` (npz) once found (about 12 minutes)."""
+def mine(found: dict[str, Source], cache: Path, asked: dict[str, Source] | None = None) -> dict[str, dict[str, list[str]]]:
+    """File → question → contexts of `found`, hardest first, for its own questions or for those of `asked` about the same files.
+
+    The nearest are kept in `cache` (npz) once found (about 12 minutes).
+    """
     contexts = [(name, c) for name, source in found.items() for kept in source.contexts.values() for c in kept]
-    rows = {name: source.rows[:: max(1, len(source.rows) // PER_FILE)] for name, source in found.items()}
+    rows = {name: (asked or found)[name].rows for name in found if name in (asked or found)}
+    rows = {name: kept[:: max(1, len(kept) // PER_FILE)] for name, kept in rows.items()}
     if not cache.exists():
-        _write(found, contexts, rows, cache)
+        _write(found, contexts, rows, cache, other_languages=asked is not None)
     with np.load(cache) as stored:
         nearest = {name: stored[name] for name in rows}
+    own: dict[tuple[str, str], set[str]] = defaultdict(set)  # of whatever else the same question is asked
+    for name, kept in rows.items():
+        for row in kept:
+            own[name, row.question].add(row.context)
     return {
         name: {
             row.question: [
                 contexts[i][1]
                 for i in near
-                if contexts[i][1] != row.context
-                and row.context[row.start : row.end].lower() not in contexts[i][1].lower()
+                if contexts[i][1] not in own[name, row.question]
+                and (row.start < 0 or row.context[row.start : row.end].lower() not in contexts[i][1].lower())
             ][:KEPT]
             for row, near in zip(rows[name], nearest[name], strict=True)
         }
@@ -39,7 +50,9 @@ def mine(found: dict[str, Source], cache: Path) -> dict[str, dict[str, list[str]
     }
 
 
-def _write(found: dict[str, Source], contexts: list[tuple[str, str]], rows: dict[str, list], cache: Path) -> None:  # type: ignore[type-arg]
+def _write(
+    found: dict[str, Source], contexts: list[tuple[str, str]], rows: dict[str, list[Row]], cache: Path, other_languages: bool
+) -> None:
     encoder = SentenceEncoder()
     vectors = np.empty((len(contexts), 384), "f4")
     for name, source in found.items():
@@ -50,11 +63,14 @@ def _write(found: dict[str, Source], contexts: list[tuple[str, str]], rows: dict
         print(f"embedded {len(own)} contexts of {name}", flush=True)
     nearest = {}
     for name, kept in rows.items():
-        asked = encoder.queries([row.question for row in kept], found[name].language)
-        blocks = [
-            np.argsort(-(asked[at : at + 512] @ vectors.T), axis=1)[:, :NEAREST] for at in range(0, len(asked), 512)
-        ]
-        nearest[name] = np.concatenate(blocks).astype("i4")
+        languages = [detect(row.question) if other_languages else found[name].language for row in kept]
+        near = np.empty((len(kept), min(NEAREST, len(contexts))), "i4")
+        for language in sorted(set(languages)):
+            at = np.array([i for i, spoken in enumerate(languages) if spoken == language])
+            for block in np.array_split(at, len(at) // 512 + 1):
+                asked = encoder.queries([kept[i].question for i in block], language)
+                near[block] = np.argsort(-(asked @ vectors.T), axis=1)[:, :NEAREST]
+        nearest[name] = near
         print(f"negatives of {len(kept)} questions of {name}", flush=True)
     partial = cache.with_suffix(".partial.npz")
     np.savez(partial, **nearest)  # type: ignore[arg-type]
