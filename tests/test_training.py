@@ -431,6 +431,14 @@ def test_our_questions_across_languages_are_read_whole() -> None:
     assert not ours.by_row(CROSSED).keys() & (ours.by_row().keys() | ours.by_row(ours.MISSED).keys() | ours.answered().keys())
 
 
+def test_an_id_that_several_rows_share_is_not_asked_about(source: data.Source) -> None:
+    identity = next(iter(ours.by_row()))
+    rows = [replace(row, id=identity) for row in source.rows[:2]]
+    assert len(ours.sources({"museum.en": data.Source("en", rows[:1], {})})["museum.en"].rows) >= len(ours.by_row()[identity])
+    with pytest.raises(ValueError, match=identity):
+        ours.sources({"museum.en": data.Source("en", rows, {})})
+
+
 def test_each_answer_to_our_questions_stands_once_in_our_passages() -> None:
     found = ours.sources({})
     rows = [row for source in found.values() for row in source.rows]
