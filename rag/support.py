@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Protocol
 
 from index.language import detect
-from rag.read import NO_SPAN, WEIGHTS, SpanReader, fitted, sigmoid, spans_of
+from rag.read import WEIGHTS, SpanReader, fitted, sigmoid
+from rag.spans import NO_SPAN, spans_of
 from rag.types import Backing, Hit, Span
 
 LONGEST_EVIDENCE = 120  # tokens

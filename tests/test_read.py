@@ -6,7 +6,8 @@ from conftest import SEED
 from langchain_core.documents import Document
 
 from rag import Hit, SpanReader
-from rag.read import LONGEST, Calibration, best_spans, spans_of, trim
+from rag.read import LONGEST, Calibration
+from rag.spans import best_spans, spans_of, trim
 
 CALIBRATION = Calibration(1.0, 0.0, 0.0, 0.0, 0.0, 0.0, threshold=0.5, confidence_scale=1.0, confidence_bias=0.0, confidence_ceiling=1.0)
 

@@ -24,8 +24,9 @@ from index import Index, build
 from index.language import detect
 from rag import HybridRetriever, Reading, SpanReader
 from rag.answer import K
-from rag.read import NO_SPAN, WEIGHTS, Calibration, sigmoid
+from rag.read import WEIGHTS, Calibration, sigmoid
 from rag.retrieve import worth_reading
+from rag.spans import NO_SPAN
 from training import data
 from training.ours import by_row
 
