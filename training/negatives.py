@@ -23,11 +23,11 @@ PER_FILE = 8000  # rows that get mined negatives, at most
 def mine(found: dict[str, Source], cache: Path, asked: dict[str, Source] | None = None) -> dict[str, dict[str, list[str]]]:
     """File → question → contexts of `found`, hardest first, for its own questions or for those of `asked` about the same files.
 
-    The nearest are kept in `cache` (npz) once found (about 12 minutes).
+    The nearest are kept in `cache` (npz) once found, and the contexts' vectors beside it (minutes each).
     """
     contexts = [(name, c) for name, source in found.items() for kept in source.contexts.values() for c in kept]
-    rows = {name: (asked or found)[name].rows for name in found if name in (asked or found)}
-    rows = {name: kept[:: max(1, len(kept) // PER_FILE)] for name, kept in rows.items()}
+    questions = asked or found
+    rows = {name: questions[name].rows[:: max(1, len(questions[name].rows) // PER_FILE)] for name in found if name in questions}
     if not cache.exists():
         _write(found, contexts, rows, cache, other_languages=asked is not None)
     with np.load(cache) as stored:
@@ -54,13 +54,7 @@ def _write(
     found: dict[str, Source], contexts: list[tuple[str, str]], rows: dict[str, list[Row]], cache: Path, other_languages: bool
 ) -> None:
     encoder = SentenceEncoder()
-    vectors = np.empty((len(contexts), 384), "f4")
-    for name, source in found.items():
-        own = [i for i, (file, _) in enumerate(contexts) if file == name]
-        short = 0.4 if source.language in ("ja", "zh") else 1
-        texts = [contexts[i][1][: int(CHARACTERS * short)] for i in own]
-        vectors[own] = encoder.documents(texts, [source.language] * len(own))
-        print(f"embedded {len(own)} contexts of {name}", flush=True)
+    vectors = _vectors(encoder, found, contexts, cache.with_name("contexts.npz"))
     nearest = {}
     for name, kept in rows.items():
         languages = [detect(row.question) if other_languages else found[name].language for row in kept]
@@ -72,6 +66,25 @@ def _write(
                 near[block] = np.argsort(-(asked @ vectors.T), axis=1)[:, :NEAREST]
         nearest[name] = near
         print(f"negatives of {len(kept)} questions of {name}", flush=True)
+    _keep(cache, nearest)
+
+
+def _vectors(encoder: SentenceEncoder, found: dict[str, Source], contexts: list[tuple[str, str]], cache: Path) -> np.ndarray:
+    """Those of the contexts, (contexts, 384)."""
+    if not cache.exists():
+        vectors = np.empty((len(contexts), 384), "f4")
+        for name, source in found.items():
+            own = [i for i, (file, _) in enumerate(contexts) if file == name]
+            short = 0.4 if source.language in ("ja", "zh") else 1
+            texts = [contexts[i][1][: int(CHARACTERS * short)] for i in own]
+            vectors[own] = encoder.documents(texts, [source.language] * len(own))
+            print(f"embedded {len(own)} contexts of {name}", flush=True)
+        _keep(cache, {"vectors": vectors})
+    with np.load(cache) as stored:
+        return stored["vectors"]
+
+
+def _keep(cache: Path, arrays: dict[str, np.ndarray]) -> None:
     partial = cache.with_suffix(".partial.npz")
-    np.savez(partial, **nearest)  # type: ignore[arg-type]
+    np.savez(partial, **arrays)  # type: ignore[arg-type]
     partial.replace(cache)
