@@ -18,6 +18,7 @@ from safetensors.numpy import save_file
 from index.embed import SentenceEncoder
 from index.language import COMMON, OTHER, detect
 from training import data, lexicon, ours, parallel, projection, stream, translate, wording
+from training.negatives import keep
 from training.projection import Asked, Same
 
 SEED = 5
@@ -111,9 +112,7 @@ def _encode(options: argparse.Namespace, cache: Path) -> None:
     told = Same(encoder.documents(texts), encoder.queries(texts), np.array(numbers), np.array(languages))
     print(f"encoded {len(texts)} texts that say the same", flush=True)
     fields = {f"same.{k}": v for k, v in told._asdict().items()} | {f"asked.{k}": v for k, v in pairs._asdict().items()}
-    partial = cache.with_suffix(".partial.npz")
-    np.savez(partial, **fields)
-    partial.replace(cache)
+    keep(cache, fields)
 
 
 def main() -> None:

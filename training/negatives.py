@@ -66,7 +66,7 @@ def _write(
                 near[block] = np.argsort(-(asked @ vectors.T), axis=1)[:, :NEAREST]
         nearest[name] = near
         print(f"negatives of {len(kept)} questions of {name}", flush=True)
-    _keep(cache, nearest)
+    keep(cache, nearest)
 
 
 def _vectors(encoder: SentenceEncoder, found: dict[str, Source], contexts: list[tuple[str, str]], cache: Path) -> np.ndarray:
@@ -79,12 +79,13 @@ def _vectors(encoder: SentenceEncoder, found: dict[str, Source], contexts: list[
             texts = [contexts[i][1][: int(CHARACTERS * short)] for i in own]
             vectors[own] = encoder.documents(texts, [source.language] * len(own))
             print(f"embedded {len(own)} contexts of {name}", flush=True)
-        _keep(cache, {"vectors": vectors})
+        keep(cache, {"vectors": vectors})
     with np.load(cache) as stored:
         return stored["vectors"]
 
 
-def _keep(cache: Path, arrays: dict[str, np.ndarray]) -> None:
+def keep(cache: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Write an npz whole, or leave what was there."""
     partial = cache.with_suffix(".partial.npz")
     np.savez(partial, **arrays)  # type: ignore[arg-type]
     partial.replace(cache)
