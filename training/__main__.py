@@ -47,7 +47,7 @@ def main() -> None:
     examples = stream.stream(found, words, retrieved, seed, options.negative, translated)
     across = [claims.translated(found, translated, words, seed + 5)] if translated else []
     own = ours.sources(found)
-    told = "".join(row.question for name in found if name in own for row in own[name].rows)
+    told = "".join(row.question for source in own.values() for row in source.rows)
     near = negatives.mine(found, options.work / f"ours.{crc32(told.encode()):08x}.npz", own)
     asked = 3 * [stream.stream(own, {}, near, seed + 8, options.negative)]  # thrice as often as the cloze questions
     if options.parallel:

@@ -21,13 +21,13 @@ PER_FILE = 8000  # rows that get mined negatives, at most
 
 
 def mine(found: dict[str, Source], cache: Path, asked: dict[str, Source] | None = None) -> dict[str, dict[str, list[str]]]:
-    """File → question → contexts of `found`, hardest first, for its own questions or for those of `asked` about the same files.
+    """File → question → contexts of `found`, hardest first, for its own questions or for those of `asked`.
 
     The nearest are kept in `cache` (npz) once found, and the contexts' vectors beside it (minutes each).
     """
     contexts = [(name, c) for name, source in found.items() for kept in source.contexts.values() for c in kept]
     questions = asked or found
-    rows = {name: questions[name].rows[:: max(1, len(questions[name].rows) // PER_FILE)] for name in found if name in questions}
+    rows = {name: questions[name].rows[:: max(1, len(questions[name].rows) // PER_FILE)] for name in questions}
     if not cache.exists():
         _write(found, contexts, rows, cache, other_languages=asked is not None)
     with np.load(cache) as stored:
