@@ -87,6 +87,14 @@ def _f1(said: Sequence[str], gold: Sequence[str]) -> float:
     return 2 * shared / (len(said) + len(gold)) if shared else float(said == gold)
 
 
+def xquad(folder: Path, language: str) -> dict[str, Item]:
+    """Every XQuAD question of a language, by id."""
+    found = {}
+    for row in json_lines(folder / "xquad" / f"{language}.jsonl.gz"):
+        found[row["id"]] = Item(row["question"], row["context"], tuple(answer["text"] for answer in row["answers"]))
+    return found
+
+
 class Paragraphs:
     """Reads a question's answer out of one whole paragraph, cut as the index cuts it."""
 

@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 from conftest import OverlapReader, TrigramEncoder
 
-from bench.quality import SOME, _refusals
+from bench import news, table
+from bench.refusals import SOME, refusals
 from bench.retrieval import InBatches, average_precision, ndcg
-from bench.squad import Item
+from bench.squad import Item, read_squad
 from index import Index, build
 from rag import Hit, Reading
+from training import ours
 
 
 class Sums:
@@ -70,6 +72,26 @@ def test_a_paragraph_that_was_taken_out_is_not_given_to_the_reader(tmp_path: Pat
     with Index(tmp_path / "index", TrigramEncoder(), create=True) as index:
         build(index, [folder])
         reader = Watching()
-        list(_refusals(index, items, SOME, 1, reader))  # type: ignore[arg-type]
+        list(refusals(index, items, SOME, 1, reader))  # type: ignore[arg-type]
     assert len(reader.given) == 2 * len(SOME) and not any("In el" in text for given in reader.given for text in given)
     assert all(without and any(not without & own for own in same) for without in reader.given[1::2])
+
+
+def test_the_news_articles_hold_their_answers_and_no_training_saw_them() -> None:
+    seen = {context for source in ours.written().values() for contexts in source.contexts.values() for context in contexts}
+    asked = {name: read_squad(path) for name, path in news.FILES.items()}
+    french, across = ({item.context for item in items} for items in asked.values())
+    assert french == across and len(french) == 10 and not french & seen
+    for items in asked.values():
+        assert all(answer in item.context for item in items for answer in item.answers)
+        assert 0.15 < sum(not item.answers for item in items) / len(items) < 0.3
+    first = news.questions(asked["in French"])[0]
+    assert first.answerable and first.quotes == asked["in French"][0].answers
+
+
+def test_the_table_keeps_its_rows_and_what_is_written_below_it(tmp_path: Path) -> None:
+    path = tmp_path / "quality.md"
+    assert table.kept(path) == {} and table.below(path) == ""
+    rows = {"seeds: cited": ("**0.94**", "0.75"), "the same, refused": ("0.86", "none")}
+    path.write_text(table.page(rows, 60, "\nBy hand.\n"), encoding="utf-8")
+    assert table.kept(path) == rows and table.below(path) == "\nBy hand.\n"
