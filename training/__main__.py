@@ -49,7 +49,7 @@ def main() -> None:
     own = ours.sources(found)
     told = "".join(row.question for source in own.values() for row in source.rows)
     near = negatives.mine(found, options.work / f"ours.{crc32(told.encode()):08x}.npz", own)
-    asked = 3 * [stream.stream(own, {}, near, seed + 8, options.negative)]  # thrice as often as the cloze questions
+    asked = 5 * [stream.stream(own, {}, near, seed + 8, options.negative)]  # five times as often as the cloze questions
     if options.parallel:
         rows = [row for source in found.values() for row in source.rows if source.language in ("en", "fr")]
         stories = parallel.stories(options.parallel)

@@ -18,7 +18,7 @@ NEGATIVE = 0.40  # of the stream
 KINDS = {"cut": 0.27, "retrieved": 0.28, "changed": 0.25, "sibling": 0.08, "stranger": 0.12}  # of the negatives
 GROUP_KINDS = {"cut": 0.25, "retrieved": 0.45, "sibling": 0.2, "stranger": 0.1}  # the question stays
 TOLD = 0.2  # of the windows, translated, where there are translations
-CLAIMS_ACROSS, ASKED_ACROSS = 0.5, 0.55  # of the claims; of the examples and groups
+CLAIMS_ACROSS, ASKED_ACROSS = 0.5, 0.65  # of the claims; of the examples and groups
 GROUP, ABSENT = 8, 0.25  # windows that compete for a question; the share of groups where none answers it
 SHORT_BUDGETS = (60, 120, 120, 200, 300)  # characters of a window in a group
 
