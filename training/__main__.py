@@ -47,8 +47,7 @@ def main() -> None:
     examples = stream.stream(found, words, retrieved, seed, options.negative, translated)
     across = [claims.translated(found, translated, words, seed + 5)] if translated else []
     own = ours.sources(found)
-    told = "".join(row.question for source in own.values() for row in source.rows)
-    near = negatives.mine(found, options.work / f"ours.{crc32(told.encode()):08x}.npz", own)
+    near = negatives.mine(found, options.work / "ours.npz", own)
     asked = 5 * [stream.stream(own, {}, near, seed + 8, options.negative)]  # five times as often as the cloze questions
     if options.parallel:
         rows = [row for source in found.values() for row in source.rows if source.language in ("en", "fr")]

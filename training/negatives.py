@@ -6,32 +6,34 @@ right passage.
 """
 
 from collections import defaultdict
+from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
 
 from index.embed import SentenceEncoder
 from index.language import detect
-from training.data import Row, Source
+from training.data import Source
 
 NEAREST = 24  # contexts looked at for each question
 KEPT = 8  # of those without the answer
 CHARACTERS = 480  # of a context that are embedded: about what the index's chunks hold
 PER_FILE = 8000  # rows that get mined negatives, at most
+BLOCK = 512  # questions compared at once
 
 
 def mine(found: dict[str, Source], cache: Path, asked: dict[str, Source] | None = None) -> dict[str, dict[str, list[str]]]:
     """File → question → contexts of `found`, hardest first, for its own questions or for those of `asked`.
 
-    The nearest are kept in `cache` (npz) once found, and the contexts' vectors beside it (minutes each).
+    The nearest of each question are kept in `cache` (npz), and the contexts' vectors beside it (minutes): only new questions are asked.
     """
     contexts = [(name, c) for name, source in found.items() for kept in source.contexts.values() for c in kept]
     questions = asked or found
     rows = {name: questions[name].rows[:: max(1, len(questions[name].rows) // PER_FILE)] for name in questions}
-    if not cache.exists():
-        _write(found, contexts, rows, cache, other_languages=asked is not None)
-    with np.load(cache) as stored:
-        nearest = {name: stored[name] for name in rows}
+    spoken = {name: [detect(row.question) if asked else found[name].language for row in kept] for name, kept in rows.items()}
+    wanted = {_key(question.question, language): (question.question, language)
+              for name, kept in rows.items() for question, language in zip(kept, spoken[name], strict=True)}  # fmt: skip
+    nearest = _nearest(wanted, found, contexts, cache)
     own: dict[tuple[str, str], set[str]] = defaultdict(set)  # of whatever else the same question is asked
     for name, kept in rows.items():
         for row in kept:
@@ -40,33 +42,44 @@ def mine(found: dict[str, Source], cache: Path, asked: dict[str, Source] | None 
         name: {
             row.question: [
                 contexts[i][1]
-                for i in near
+                for i in nearest[_key(row.question, language)]
                 if contexts[i][1] not in own[name, row.question]
                 and (row.start < 0 or row.context[row.start : row.end].lower() not in contexts[i][1].lower())
             ][:KEPT]
-            for row, near in zip(rows[name], nearest[name], strict=True)
+            for row, language in zip(rows[name], spoken[name], strict=True)
         }
         for name in rows
     }
 
 
-def _write(
-    found: dict[str, Source], contexts: list[tuple[str, str]], rows: dict[str, list[Row]], cache: Path, other_languages: bool
-) -> None:
-    encoder = SentenceEncoder()
-    vectors = _vectors(encoder, found, contexts, cache.with_name("contexts.npz"))
-    nearest = {}
-    for name, kept in rows.items():
-        languages = [detect(row.question) if other_languages else found[name].language for row in kept]
-        near = np.empty((len(kept), min(NEAREST, len(contexts))), "i4")
-        for language in sorted(set(languages)):
-            at = np.array([i for i, spoken in enumerate(languages) if spoken == language])
-            for block in np.array_split(at, len(at) // 512 + 1):
-                asked = encoder.queries([kept[i].question for i in block], language)
-                near[block] = np.argsort(-(asked @ vectors.T), axis=1)[:, :NEAREST]
-        nearest[name] = near
-        print(f"negatives of {len(kept)} questions of {name}", flush=True)
-    keep(cache, nearest)
+def _key(question: str, language: str) -> int:
+    """What a question is found by in the cache."""
+    return int.from_bytes(blake2b(f"{language} {question}".encode(), digest_size=8).digest(), "big")
+
+
+def _nearest(
+    wanted: dict[int, tuple[str, str]], found: dict[str, Source], contexts: list[tuple[str, str]], cache: Path
+) -> dict[int, np.ndarray]:
+    """Key → the NEAREST contexts (their numbers) of each wanted (question, language), from the cache where it has them."""
+    known: dict[int, np.ndarray] = {}
+    if cache.exists():
+        with np.load(cache) as stored:
+            known = dict(zip(stored["keys"].tolist(), stored["near"], strict=True))
+    missing = defaultdict(list)
+    for key, (_, language) in wanted.items():
+        if key not in known:
+            missing[language].append(key)
+    if missing:
+        encoder = SentenceEncoder()
+        vectors = _vectors(encoder, found, contexts, cache.with_name("contexts.npz"))
+        for language, keys in missing.items():
+            for block in (keys[i : i + BLOCK] for i in range(0, len(keys), BLOCK)):
+                asked = encoder.queries([wanted[key][0] for key in block], language)
+                near = np.argsort(-(asked @ vectors.T), axis=1)[:, :NEAREST].astype("i4")
+                known.update(zip(block, near, strict=True))
+            print(f"negatives of {len(keys)} questions in {language}", flush=True)
+        keep(cache, {"keys": np.array(list(known), "u8"), "near": np.stack(list(known.values()))})
+    return known
 
 
 def _vectors(encoder: SentenceEncoder, found: dict[str, Source], contexts: list[tuple[str, str]], cache: Path) -> np.ndarray:
