@@ -66,6 +66,11 @@ def test_our_questions_get_the_negatives_that_retrieval_finds_for_them(source: d
     assert near["museum.en"][missed.question][0] == CONTEXTS[1]
     assert near["museum.en"]["Wer hat das Museum gegründet?"] == [CONTEXTS[1], other.contexts["Pain"][0]]
     assert near["ours.de"][row.question] == near["museum.en"]["Wer hat das Museum gegründet?"]
+    kept = (tmp_path / "near.npz").stat().st_mtime_ns
+    assert negatives.mine(found, tmp_path / "near.npz", asked) == near
+    assert (tmp_path / "near.npz").stat().st_mtime_ns == kept  # nothing is asked again
+    later = {"ours.fr": data.Source("fr", [replace(row, question="Qui a fondé le musée ?")], {})}
+    assert negatives.mine(found, tmp_path / "near.npz", later)["ours.fr"]["Qui a fondé le musée ?"][0] == CONTEXTS[1]
     assert negatives.mine(found, tmp_path / "near.npz", asked) == near
 
 

@@ -16,6 +16,7 @@ ANSWERED = Path(__file__).parent / "answered.tsv"  # the same, and the answer as
 MISSED = Path(__file__).parent / "missed.tsv"  # row id, language and question, which the row's context does not answer
 WRITTEN = Path(__file__).parent / "written.tsv"  # language and passage; below it, indented, language, question and answer
 WEIGHT = 3  # of a question about a passage of our own, beside one about the files': it is newer to the reader
+LEFT_OUT = Path(__file__).parent / "left_out.tsv"  # the same, for calibration: never trained on
 NONE = "-"  # in the place of an answer that the passage does not have
 
 
@@ -38,11 +39,11 @@ def _read(path: Path) -> dict[str, list[list[str]]]:
     return dict(found)
 
 
-def written() -> dict[str, Source]:
-    """`ours.LANGUAGE` → the passages in that language, with their questions."""
+def written(path: Path = WRITTEN) -> dict[str, Source]:
+    """`ours.LANGUAGE` → the passages of WRITTEN or LEFT_OUT in that language, with their questions."""
     rows: dict[str, list[Row]] = defaultdict(list)
     language = context = ""
-    for line in WRITTEN.read_text(encoding="utf-8").splitlines():
+    for line in path.read_text(encoding="utf-8").splitlines():
         parts = line.split("\t")
         if parts[0]:
             language, context = parts
