@@ -30,6 +30,7 @@ def main() -> None:
     options.work.mkdir(parents=True, exist_ok=True)
     options.out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(SEED)
+    train.keep_memory()
 
     encoder = bundled_model()
     words = lexicon.mine(encoder, options.work / "lexicon.json", options.parallel)
