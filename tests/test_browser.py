@@ -95,7 +95,7 @@ def test_ask_click_and_see_the_words_lit(visit: Visit, theme: tuple[int, str]) -
     page = visit.page
     assert page.evaluate("scrollY") == 0  # also where the box stands below the fold
     visit.ask("who supplied drones?")
-    assert "Israël [1]" in page.inner_text(".cite-done")
+    assert "turcs [1]" in page.inner_text(".cite-done")
     page.wait_for_selector("#cite-mark")
     visit.shot(f"{name}-2-answer")
     said, chat = page.locator(".cite-done .cite-short").bounding_box(), page.locator("#cite-chat").bounding_box()

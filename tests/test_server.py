@@ -85,7 +85,7 @@ def test_python_as_in_the_readme(served: tuple[str, Path]) -> None:
     script = next(block for block in re.findall(r"```python\n(.*?)```", readme, re.S) if "gradio_client" in block)
     code = script.replace("http://127.0.0.1:7860", served[0])
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert "Israël [1]" in done.stdout
+    assert "turcs [1]" in done.stdout
 
 
 def test_twenty_at_once_are_all_answered_and_none_mixed_up(served: tuple[str, Path]) -> None:
