@@ -67,7 +67,7 @@ def ranking(folder: Path, sample: int, reader: SpanReader) -> Iterator[Row]:
     neighbours = "0.66 best direct encoder, trained for it; 0.72 translate-test (LAReQA)"
     size = f"{len(pool.sentences):,} sentences, {len(pool.questions):,} questions, 11 languages"
     yield (
-        f"XQuAD-R, pooled ({size}), mAP: embedder alone → centred and projected",
+        f"XQuAD-R, pooled ({size}), mAP: the retrained embedder alone → centred and projected",
         f"{plain['mAP']:.3f} → **{ours['mAP']:.3f}**",
         neighbours,
     )

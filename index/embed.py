@@ -13,13 +13,15 @@ from typing import Any, Protocol
 import numpy as np
 from safetensors.numpy import load_file
 
+from index import differences
 from index.split import Range
 from index.weights import NAME, SPECIAL, ModelError, bundled_model, quiet_transformers
 
 BATCH = 4  # texts: their activations stay in the processor's cache, 1.4 times faster than 32 (docs/indexing.md)
+EMBEDDER = Path(__file__).parent / "embedder.safetensors"  # the bundled model's upper layers as `training.embedder` left them
 MEANS = Path(__file__).parent / "languages.safetensors"
 RANGES = Path(__file__).parent / "ranges.json"
-VERSION = "4"  # of the vectors: raise it when the same text would get another one; an index records it
+VERSION = "5"  # of the vectors: raise it when the same text would get another one; an index records it
 
 
 class Encoder(Protocol):
@@ -81,7 +83,8 @@ class SentenceEncoder:
     def _model(self) -> Any:
         local = self.name == NAME or Path(self.name).exists()
         try:
-            return _loaded(self.folder, local, self.name == NAME and not self._exact)
+            ours = self.name == NAME
+            return _loaded(self.folder, local, ours, ours and not self._exact)
         except (OSError, ValueError) as error:
             raise ModelError(
                 f"No sentence-transformers model at {self.name!r}. Give a folder or a name that is in the local cache: "
@@ -123,7 +126,7 @@ def bundled_tokenizer() -> Any:
     """A tokenizer of the bundled model without truncation or padding; its vocabulary (300 MB) is the embedder's own."""
     from tokenizers import Tokenizer
 
-    loaded = _loaded(str(bundled_model()), True, True).tokenizer.backend_tokenizer
+    loaded = _loaded(str(bundled_model()), True, True, True).tokenizer.backend_tokenizer
     made = Tokenizer(loaded.model)
     made.normalizer, made.pre_tokenizer = loaded.normalizer, loaded.pre_tokenizer
     made.post_processor, made.decoder = loaded.post_processor, loaded.decoder
@@ -132,7 +135,7 @@ def bundled_tokenizer() -> Any:
 
 
 @cache
-def _loaded(folder: str, local: bool, fast: bool) -> Any:
+def _loaded(folder: str, local: bool, ours: bool, fast: bool) -> Any:
     """The model in a folder, once for all indexes of the process."""
     from sentence_transformers import SentenceTransformer  # imports torch: 6 s
 
@@ -142,6 +145,8 @@ def _loaded(folder: str, local: bool, fast: bool) -> Any:
     quiet_transformers()
     model = SentenceTransformer(folder, device="cpu", local_files_only=local)
     pack(model[0].auto_model, Path(folder))
+    if ours:
+        differences.add(model[0].auto_model, EMBEDDER)
     if fast:
         model[0].model = Quantised(model[0].auto_model, read_ranges(RANGES))
     return model

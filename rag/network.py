@@ -9,17 +9,15 @@ of 32, so that the file stays below 12 MB. `training` trains it; `read` and `sup
 
 from pathlib import Path
 
-import numpy as np
 import torch
-from safetensors.numpy import load_file, save_file
 from torch import nn
 from transformers import AutoModel
 
-from index.weights import ModelError, quiet_transformers
+from index import differences
+from index.weights import quiet_transformers
 from index.words import pack
 
 FROZEN_LAYERS = 3  # the lowest hold the alignment between languages, and cost no backward pass
-BLOCK = 32  # weights that share a scale
 MASKED = -1e4
 
 
@@ -60,18 +58,7 @@ class ReaderNetwork(nn.Module):
 
 def save(network: ReaderNetwork, encoder_folder: Path, path: Path, notes: dict[str, str]) -> None:
     """Write what training changed to `path` (safetensors): encoder matrices as 4-bit differences, the rest as float16."""
-    base = load_file(encoder_folder / "model.safetensors")
-    out: dict[str, np.ndarray] = {}
-    for name, parameter in network.trained().items():
-        value = parameter.detach().cpu().numpy()
-        original = base.get(name.removeprefix("encoder."))
-        if original is not None and value.ndim == 2:
-            out[f"{name}.q4"], out[f"{name}.scale"] = _quantise(value - original)
-        else:
-            out[name] = value.astype("f2")
-    partial = path.with_suffix(".partial")
-    save_file(out, partial, notes)
-    partial.replace(path)
+    differences.write(network.trained().items(), encoder_folder, path, notes, "encoder.")
 
 
 def load(encoder_folder: Path, path: Path) -> ReaderNetwork:
@@ -80,33 +67,5 @@ def load(encoder_folder: Path, path: Path) -> ReaderNetwork:
     Raises ModelError when the file names tensors that the encoder does not have.
     """
     network = ReaderNetwork(encoder_folder)
-    state = network.state_dict()
-    stored = load_file(path)
-    for key, value in stored.items():
-        name = key.removesuffix(".q4").removesuffix(".scale")
-        if name not in state:
-            raise ModelError(f"{path.name} does not fit the encoder: no tensor {name!r}. Reinstall: make install")
-        if key.endswith(".q4"):
-            state[name] = state[name] + torch.from_numpy(_restore(value, stored[f"{name}.scale"]))
-        elif not key.endswith(".scale"):
-            state[name] = torch.from_numpy(value.astype("f4"))
-    network.load_state_dict(state)
+    differences.add(network, path)
     return network.eval()
-
-
-def _quantise(difference: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Two 4-bit codes a byte (rows, columns / 2) and a float16 scale a block (rows, columns / 32)."""
-    rows, columns = difference.shape
-    blocks = difference.reshape(rows, columns // BLOCK, BLOCK)
-    scale = (np.abs(blocks).max(axis=2) / 7).astype("f2")
-    safe = np.maximum(scale.astype("f4"), 1e-12)[..., None]
-    codes = (np.clip(np.rint(blocks / safe), -7, 7) + 8).astype("u1").reshape(rows, columns)
-    return codes[:, 0::2] | (codes[:, 1::2] << 4), scale
-
-
-def _restore(codes: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    rows, half = codes.shape
-    values = np.empty((rows, half * 2), dtype="f4")
-    values[:, 0::2], values[:, 1::2] = codes & 15, codes >> 4
-    blocks = (values - 8).reshape(rows, -1, BLOCK) * scale.astype("f4")[..., None]
-    return blocks.reshape(rows, half * 2)

@@ -3,6 +3,7 @@
 import gzip
 import itertools
 import random
+from argparse import Namespace
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,14 +14,30 @@ import pytest
 import torch
 from transformers import BertConfig, BertModel
 
+from index import differences
 from index.embed import bundled_tokenizer
 from rag.network import ReaderNetwork, load, save
 from rag.read import PairTokenizer
-from training import claims, cloze, data, dictionaries, exchange, negatives, ours, parallel, projection, stream, wording
+from training import (
+    claims,
+    cloze,
+    data,
+    dictionaries,
+    embedder,
+    exchange,
+    negatives,
+    ours,
+    parallel,
+    projection,
+    stream,
+    wording,
+)
 from training.average import average
+from training.batches import LONGEST, Batch, collate, encode
 from training.calibrate import CROSSED, FALSE_REFUSALS, Case, expected_error, figures, quantile
+from training.material import Material
 from training.projection import Asked, Same
-from training.train import LONGEST, Batch, collate, encode, loss, train
+from training.train import apart, loss, train
 
 CONTEXTS = [
     "Anna Berg founded the Harbour Museum in 1911. Its first director was Otto Lind. The museum moved to Bergen in 1954. "
@@ -127,9 +144,74 @@ class Scores(torch.nn.Module):
 def test_a_group_is_ranked_by_which_window_answers(answered: list[bool], best: list[float]) -> None:
     first = torch.tensor([int(a) for a in answered])
     flat = torch.ones((stream.GROUP, 4), dtype=torch.long)
-    batch = Batch(flat, flat, flat, first, first, flat, ranked=True)
+    batch = Batch(flat, flat, flat, first, first, flat, "groups")
     right, wrong = (float(loss(Scores(scores), batch)["ranking"]) for scores in (best, [*best[1:], 4.0]))  # type: ignore[arg-type]
     assert right < 0.2 and wrong > 3 * right
+
+
+def test_views_are_one_window_in_two_wordings(source: data.Source) -> None:
+    words = {"en": {"museum": {"de": "Museum"}, "who": {"de": "wer"}, "founded": {"de": "gründete"}}}
+    found = {"squadshifts-newwiki.en": source}
+    made = list(itertools.islice(stream.views(found, words, {}, 1), 60))
+    assert all(first.window == other.window and (first.start, first.end) == (other.start, other.end) for first, other in made)
+    assert sum("wer" in other.question.split() and "wer" not in first.question.split() for first, other in made) > 5
+
+
+def test_views_that_say_the_same_are_not_apart_wherever_their_passage_begins() -> None:
+    passage = torch.tensor([[0, 0, 1, 1, 0], [0, 0, 0, 1, 1]])
+    logits = torch.tensor([[1.0, 9.0, 2.0, 3.0, 9.0], [1.0, 5.0, 5.0, 2.0, 3.0]])
+    assert apart(logits, passage).item() == pytest.approx(0, abs=1e-6)
+    longer = torch.tensor([[0, 1, 1, 1, 0], [0, 0, 0, 1, 1]])  # the second question left its window a token less
+    assert apart(torch.tensor([[1.0, 2.0, 3.0, 8.0, 9.0], [1.0, 5.0, 5.0, 2.0, 3.0]]), longer).item() == pytest.approx(0, abs=1e-6)
+    assert apart(logits.flip(1), passage).item() > 0.1
+
+
+@pytest.fixture
+def material(source: data.Source, stories: Path) -> Material:
+    source.rows = source.rows[: len(ASKED)]
+    found = {"squadshifts-newwiki.en": source}
+    return Material(found, found, {}, {"squadshifts-newwiki.en": {}}, {"squadshifts-newwiki.en": {}}, {}, [],
+                    parallel.stories(stories), cloze.names(stories))  # fmt: skip
+
+
+def test_the_embedder_learns_from_pairs_of_questions_and_of_texts_that_say_the_same(material: Material) -> None:
+    made = list(itertools.islice(embedder.pairs(material, 1), 200))
+    contexts = [pair for pair in made if pair.key in CONTEXTS]
+    assert 60 < len(contexts) < 180 and all(pair.passage in pair.key and pair.rival != pair.passage for pair in contexts)
+    assert any("Kriegern" in pair.asked + pair.passage for pair in made)
+    tokenizer = bundled_tokenizer()
+
+    def tokenise(texts: list[str]) -> list[list[int]]:
+        return [encoding.ids for encoding in tokenizer.encode_batch(texts)]
+
+    batch = next(embedder.batches(material, tokenise, 1, 8))
+    pairs = list(itertools.islice(embedder.pairs(material, 1), 8))
+    rows = [row[row != 1].tolist() for chunk in batch.chunks for row in chunk]
+    assert [rows[i] for i in batch.places[8:16]] == tokenise([f"passage: {pair.passage}" for pair in pairs])
+    assert not batch.barred[:, :8].diagonal().any()
+    for i, j in itertools.permutations(range(8), 2):
+        assert batch.barred[i, j] == (pairs[i].key == pairs[j].key)
+    assert batch.barred[:, 8:].diagonal().tolist() == [not pair.rival for pair in pairs]
+
+
+def test_an_embedder_that_was_trained_is_read_back(material: Material, tmp_path: Path) -> None:
+    folder = tmp_path / "encoder"
+    shape = {"vocab_size": 99, "hidden_size": 32, "num_hidden_layers": 4, "num_attention_heads": 2, "intermediate_size": 64}
+    BertModel(BertConfig(**shape)).save_pretrained(folder)
+
+    def tokenise(texts: list[str]) -> list[list[int]]:
+        return [[2 + ord(c) % 97 for c in text[:40]] for text in texts]
+
+    options = Namespace(out=tmp_path / "embedder.safetensors", minutes=0.1, pairs=4, workers=0)
+    assert embedder.run(material, options, folder, tokenise) > 2
+    plain, trained = embedder.Embedder(folder), embedder.Embedder(folder)
+    differences.add(trained.encoder, options.out)
+    both = zip(plain.named_parameters(), trained.named_parameters(), strict=True)
+    changed = {name for (name, old), (_, new) in both if (old != new).any()}
+    assert changed and all(".layer.3." in name for name in changed)
+    batch = next(embedder.batches(material, tokenise, 7, 4))
+    before, after = (embedder.loss(network, batch, torch.device("cpu")).item() for network in (plain, trained))
+    assert after < before
 
 
 def test_a_follow_up_keeps_only_what_it_asks_for() -> None:

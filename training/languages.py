@@ -11,12 +11,14 @@ import argparse
 import random
 from collections import Counter
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from safetensors.numpy import save_file
 
 from index.embed import SentenceEncoder
 from index.language import COMMON, OTHER, detect
+from index.weights import bundled_model
 from training import data, lexicon, ours, parallel, projection, stream, translate, wording
 from training.negatives import keep
 from training.projection import Asked, Same
@@ -93,26 +95,50 @@ def means(told: Same) -> dict[str, np.ndarray]:
     return table
 
 
-def _encode(options: argparse.Namespace, cache: Path) -> None:
-    """Keep the vectors of all texts (some seven minutes on two cores)."""
-    rng, encoder = random.Random(SEED), SentenceEncoder(centred=False)
-    words = lexicon.mine(Path(encoder.folder), options.work / "lexicon.json", options.parallel)
+class Texts(NamedTuple):
+    """What is encoded: questions, the same in other languages, their passages; the languages of the three; texts that say the same."""
+
+    questions: list[str]
+    others: list[str]
+    passages: list[str]
+    languages: list[str]
+    spoken: list[str]
+    told: list[str]
+    same: list[tuple[int, str, str]]
+
+
+def gather(options: argparse.Namespace) -> Texts:
+    """The texts that the options name."""
+    rng = random.Random(SEED)
+    words = lexicon.mine(bundled_model(), options.work / "lexicon.json", options.parallel)
     translated = translate.read(options.translated)
     found = data.sources(options.data)
-    rows = [row for name, source in found.items() for row in asked(source, translated.get(name, {}), words, rng)]
-    questions, passages, others, spoken = map(list, zip(*rows, strict=True))
-    own = np.array([source.language for source in found.values() for _ in range(PER_FILE)])
-    pairs = Asked(encoder.queries(questions), encoder.queries(others), encoder.documents(passages), own, np.array(spoken), own)
-    questions, passages, told_in = map(list, zip(*written(found, random.Random(SEED)), strict=True))
-    vectors, heard = encoder.queries(questions), np.array([detect(question) for question in questions])
-    more = Asked(vectors, vectors, encoder.documents(passages), heard, heard, np.array(told_in))
-    pairs = Asked(*(np.concatenate(both) for both in zip(pairs, more, strict=True)))
+    rows = [
+        (question, other, passage, source.language, language, source.language)
+        for name, source in found.items()
+        for question, passage, other, language in asked(source, translated.get(name, {}), words, rng)
+    ]
+    for question, passage, told_in in written(found, random.Random(SEED)):
+        rows.append((question, question, passage, heard := detect(question), heard, told_in))
+    questions, others, passages, languages, spoken, told = ([row[i] for row in rows] for i in range(6))
+    texts = parallel.texts(options.parallel, languages=COMMON + OTHER)
+    return Texts(questions, others, passages, languages, spoken, told, same(texts, rng))
+
+
+def encode(texts: Texts, encoder: SentenceEncoder) -> tuple[Same, Asked]:
+    """Their vectors, as the encoder alone gives them."""
+    languages = (np.array(spoken) for spoken in (texts.languages, texts.spoken, texts.told))
+    pairs = Asked(encoder.queries(texts.questions), encoder.queries(texts.others), encoder.documents(texts.passages), *languages)
     print(f"encoded {len(pairs.questions)} questions and their passages", flush=True)
-    numbers, languages, texts = map(list, zip(*same(parallel.texts(options.parallel, languages=COMMON + OTHER), rng), strict=True))
-    told = Same(encoder.documents(texts), encoder.queries(texts), np.array(numbers), np.array(languages))
-    print(f"encoded {len(texts)} texts that say the same", flush=True)
-    fields = {f"same.{k}": v for k, v in told._asdict().items()} | {f"asked.{k}": v for k, v in pairs._asdict().items()}
-    keep(cache, fields)
+    numbers, spoken, told = map(list, zip(*texts.same, strict=True))
+    print(f"encoding {len(told)} texts that say the same", flush=True)
+    return Same(encoder.documents(told), encoder.queries(told), np.array(numbers), np.array(spoken)), pairs
+
+
+def table(told: Same, pairs: Asked) -> dict[str, np.ndarray]:
+    """The languages' means, and the projection of what is left without them."""
+    found = means(told)
+    return found | {"projection": projection.fit(projection.without(found, told, pairs))}
 
 
 def main() -> None:
@@ -126,13 +152,14 @@ def main() -> None:
     options = parser.parse_args()
     cache = options.work / "vectors.npz"
     if not cache.exists():
-        _encode(options, cache)
+        told, pairs = encode(gather(options), SentenceEncoder(centred=False))
+        fields = {f"same.{k}": v for k, v in told._asdict().items()} | {f"asked.{k}": v for k, v in pairs._asdict().items()}
+        keep(cache, fields)
     with np.load(cache) as kept:
         told, pairs = Same(*(kept[f"same.{field}"] for field in Same._fields)), Asked(*(kept[f"asked.{field}"] for field in Asked._fields))
-    table = means(told)
-    table["projection"] = projection.fit(projection.without(table, told, pairs))
-    save_file({name: value.astype("f2") for name, value in table.items()}, options.out)
-    print(f"wrote {options.out}: {len(table) // 2} languages")
+    made = table(told, pairs)
+    save_file({name: value.astype("f2") for name, value in made.items()}, options.out)
+    print(f"wrote {options.out}: {len(made) // 2} languages")
 
 
 if __name__ == "__main__":

@@ -1,24 +1,26 @@
 """The reader's training stream: examples without end, or groups of windows that compete for one question.
 
 Takes the rows that `data` reads, what `negatives` mined, and what `wording` needs; everything is drawn by one seed. Tokenising is
-left to `train.batches`.
+left to `batches`.
 """
 
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from training.data import BUDGETS, Example, Row, Source, other_context, part_of, window, without_answer
 from training.exchange import changed
-from training.wording import Lexicon, Told, told, worded
+from training.wording import SWITCHED, Lexicon, Told, told, worded
 
 T = TypeVar("T")
 NEGATIVE = 0.40  # of the stream
 KINDS = {"cut": 0.27, "retrieved": 0.28, "changed": 0.25, "sibling": 0.08, "stranger": 0.12}  # of the negatives
 GROUP_KINDS = {"cut": 0.25, "retrieved": 0.45, "sibling": 0.2, "stranger": 0.1}  # the question stays
+RIVAL_KINDS = {"cut": 0.1, "retrieved": 0.7, "sibling": 0.2}  # beside what is retrieved
+SWITCHED_RIVALS = 0.7  # of the questions about what is retrieved
 TOLD = 0.2  # of the windows, translated, where there are translations
-CLAIMS_ACROSS, ASKED_ACROSS = 0.5, 0.65  # of the claims; of the examples and groups
+CLAIMS_ACROSS = 0.5  # of the claims
 GROUP, ABSENT = 8, 0.25  # windows that compete for a question; the share of groups where none answers it
 SHORT_BUDGETS = (60, 120, 120, 200, 300)  # characters of a window in a group
 
@@ -36,14 +38,62 @@ def stream(
     `retrieved` is what `negatives.mine` found; `translated` what `training.translate` wrote: file → text → {language: translation}.
     """
     rng = random.Random(seed)
-    for name, row in _rows(found, translated or {}, rng):
-        source = found[name]
+    for drawn in _windows(found, retrieved, rng, negative, translated or {}):
+        yield drawn.worded(lexicon, rng, SWITCHED)
+
+
+def views(
+    found: dict[str, Source],
+    lexicon: Lexicon,
+    retrieved: dict[str, dict[str, list[str]]],
+    seed: int,
+    negative: float = NEGATIVE,
+    translated: dict[str, Told] | None = None,
+) -> Iterator[list[Example]]:
+    """As `stream`, each twice: as the file asks, and in another language where one can be had."""
+    rng = random.Random(seed)
+    for drawn in _windows(found, retrieved, rng, negative, translated or {}):
+        yield [drawn.example, drawn.worded(lexicon, rng, 1.0)]
+
+
+def rivals(
+    found: dict[str, Source],
+    lexicon: Lexicon,
+    retrieved: dict[str, dict[str, list[str]]],
+    seed: int,
+    translated: dict[str, Told] | None = None,
+) -> Iterator[tuple[Example, str, str]]:
+    """A question with its window, a window that ranks high and does not answer, and the whole context, without end."""
+    rng = random.Random(seed)
+    for drawn in _windows(found, retrieved, rng, 0.0, translated or {}):
+        row, source = drawn.row, drawn.source
+        if row.start >= 0:
+            other = _negative(row, source, found, drawn.near, characters(BUDGETS, source, rng), rng, RIVAL_KINDS)
+            yield drawn.worded(lexicon, rng, SWITCHED_RIVALS), other.window, row.context
+
+
+class _Drawn(NamedTuple):
+    """A window in the words of its row, its file, the file's translations and what retrieval puts beside the row."""
+
+    example: Example
+    row: Row
+    source: Source
+    told: Told
+    near: list[str]
+
+    def worded(self, lexicon: Lexicon, rng: random.Random, switched: float) -> Example:
+        question = worded(self.example.question, self.row, self.source, lexicon, self.told, rng, switched)
+        return replace(self.example, question=question)
+
+
+def _windows(
+    found: dict[str, Source], retrieved: dict[str, dict[str, list[str]]], rng: random.Random, negative: float, translated: dict[str, Told]
+) -> Iterator[_Drawn]:
+    for name, row in _rows(found, translated, rng):
+        source, near = found[name], retrieved.get(name, {}).get(row.question, [])
         budget = characters(BUDGETS, source, rng)
-        if row.start >= 0 and rng.random() < negative:
-            example = _negative(row, source, found, retrieved.get(name, {}).get(row.question, []), budget, rng)
-        else:
-            example = _own(row, budget, rng)
-        yield replace(example, question=worded(example.question, row, source, lexicon, (translated or {}).get(name, {}), rng))
+        made = _negative(row, source, found, near, budget, rng) if row.start >= 0 and rng.random() < negative else _own(row, budget, rng)
+        yield _Drawn(made, row, source, translated.get(name, {}), near)
 
 
 def groups(

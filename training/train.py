@@ -1,115 +1,46 @@
-"""The reader's training loop: a stream of examples to weights.
+"""The reader's training loop: batches to weights.
 
-Takes an endless stream of examples and a time budget; gives a trained network. bfloat16 on a GPU and on processors that have
+Takes an endless stream of batches and a time budget; gives a trained network. bfloat16 on a GPU and on processors that have
 instructions for it, float32 elsewhere (docs/decisions.md). The learning rate falls to zero with the time that is
 left, so the budget is kept whatever else the machine does. Checkpoints make it resumable.
 """
 
 import ctypes
 import itertools
-import random
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from statistics import mean
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch.nn import functional
 
-from rag.network import ReaderNetwork
-from rag.read import PairTokenizer
-from training.claims import Claim
-from training.data import Example
+from rag.network import MASKED, ReaderNetwork
+from training.batches import Batch
 from training.stream import GROUP
 
-BATCH = 16  # windows a step
-POOL = 24  # batches sorted by length together
-WARM_UP = 150  # steps
-RATE_ENCODER, RATE_HEADS = 7e-5, 3e-4
-LONGEST = 288  # tokens of a question and its window
-SAVE_EVERY = 200  # steps
-CLAIMS, GROUPS = 0.17, 0.2  # of the batches check claims or rank groups of short windows, the others read
+
+class Scale(NamedTuple):
+    """What depends on how much is read."""
+
+    batch: int  # windows a step
+    encoder: float  # learning rates
+    heads: float
+    dropout: float
+    views: float  # of the batches; see `material`
+    save: int  # steps between checkpoints
+    across: float  # of the windows outside views, and of the groups, are for questions of our own and cloze questions
+
+
+SMALL = Scale(16, 7e-5, 3e-4, 0.0, 0.0, 200, 0.65)  # far less than one epoch: nothing to regularise, and attention is 4 times faster
+LARGE = Scale(64, 1.2e-4, 5e-4, 0.1, 0.3, 2000, 0.5)  # on a GPU
+WARM_UP, TELL = 150, 50  # steps
+AGREEMENT_WEIGHT = 1.0
 RANKING_WEIGHT, GROUP_SPAN_WEIGHT = 0.5, 0.5  # of a group's losses: most of its windows have no answer
 EVIDENCE_WEIGHT = 0.3  # of the span loss where the span is a claim's evidence
 MALLOPT = {-8: 1, -4: 0, -1: -1}  # glibc's M_ARENA_MAX, M_MMAP_MAX and M_TRIM_THRESHOLD: one arena, no mmap, nothing given back
-WORD_WEIGHT = torch.tensor(4.0)  # of a word that is not borne out: most are
-
-
-class Batch(NamedTuple):
-    """Tensors of one step: (batch, tokens) each, and the first and last answer token (0, 0 where there is none).
-
-    `doubt` is -1 but in a batch of claims: there 1 on the words that the passage does not bear out, 0 on the others, and at
-    position 0 whether there are any. `ranked` says that each data.GROUP windows in a row are one question's.
-    """
-
-    ids: torch.Tensor
-    mask: torch.Tensor
-    passage: torch.Tensor
-    start: torch.Tensor
-    end: torch.Tensor
-    doubt: torch.Tensor
-    ranked: bool = False
-
-
-Encoded = tuple[list[int], list[bool], int, int, list[int]]
-
-
-def encode(tokenizer: PairTokenizer, example: Example | Claim) -> Encoded:
-    """Token ids, which of them are the passage's, the answer's (or evidence's) first and last token, and the doubts."""
-    asked = f"passage: {example.text}" if isinstance(example, Claim) else f"query: {example.question}"
-    [pair] = tokenizer.encode(asked, [example.window])
-    inside = [side == 1 for side in pair.sequence_ids]
-    covered = _tokens(pair, 1, example.start, example.end)
-    start, end = (covered[0], covered[-1]) if covered else (0, 0)
-    doubt = [-1] * len(pair.ids)
-    if isinstance(example, Claim):
-        doubt[0] = int(not example.true)
-        if example.true or example.changed:
-            shift = len("passage: ")
-            changed = {i for a, b in example.changed for i in _tokens(pair, 0, a + shift, b + shift)}
-            for i, side in enumerate(pair.sequence_ids):
-                doubt[i] = int(i in changed) if side == 0 else doubt[i]
-    return pair.ids, inside, start, end, doubt
-
-
-def _tokens(pair: Any, side: int, start: int, end: int) -> list[int]:
-    """The tokens of one side of a pair that touch a range of its characters."""
-    sides = enumerate(pair.sequence_ids)
-    return [i for i, s in sides if s == side and start >= 0 and pair.offsets[i][1] > start and pair.offsets[i][0] < end]
-
-
-def collate(items: list[Encoded], ranked: bool = False) -> Batch:
-    """Pad encoded examples to the longest."""
-    longest = _longest(items)
-    ids = torch.tensor([ids + [1] * (longest - len(ids)) for ids, *_ in items])
-    passage = torch.tensor([inside + [False] * (longest - len(inside)) for _, inside, *_ in items])
-    starts, ends = (torch.tensor([item[i] for item in items]) for i in (2, 3))
-    doubt = torch.tensor([item[4] + [-1] * (longest - len(item[4])) for item in items])
-    return Batch(ids, (ids != 1).long(), passage, starts, ends, doubt, ranked)
-
-
-def batches(
-    tokenizer: PairTokenizer, examples: Iterator[Example], claims: Iterator[Claim], groups: Iterator[list[Example]], seed: int
-) -> Iterator[Batch]:
-    """Batches of like lengths, in random order within a pool; CLAIMS of them are of claims, GROUPS of groups."""
-    rng = random.Random(seed)
-    one: Iterator[Sequence[Example | Claim]] = ([example] for example in examples)
-    checked: Iterator[Sequence[Example | Claim]] = ([claim] for claim in claims)
-    while True:
-        made: list[tuple[list[Encoded], bool]] = []
-        for stream, share, size in ((one, 1 - CLAIMS - GROUPS, 1), (checked, CLAIMS, 1), (groups, GROUPS, GROUP)):
-            count = BATCH // size
-            drawn = itertools.islice(stream, count * round(POOL * share))
-            pool = sorted(([encode(tokenizer, item) for item in items] for items in drawn), key=_longest)
-            made += [(list(itertools.chain(*pool[i : i + count])), size > 1) for i in range(0, len(pool), count)]
-        rng.shuffle(made)
-        yield from (collate(items, ranked) for items, ranked in made)
-
-
-def _longest(items: list[Encoded]) -> int:
-    return max(len(ids) for ids, *_ in items)
+WORD_WEIGHT = 4.0  # of a word that is not borne out: most are
 
 
 def halved(device: torch.device) -> bool:
@@ -128,37 +59,57 @@ def keep_memory() -> None:
 def loss(network: ReaderNetwork, batch: Batch) -> dict[str, torch.Tensor]:
     """Span loss (cross-entropy, "no answer" being position 0), and relevance or doubt loss (binary cross-entropy).
 
-    For groups the relevance loss is the cross-entropy of which of the windows answers, with 0 standing for none of them.
+    For groups the relevance loss is the cross-entropy of which of the windows answers, with 0 standing for none of them. For views
+    there is also how far the two are apart in what they say (after Zheng et al., ACL 2021).
     """
     device = network.span.weight.device
-    ids, mask, passage, first, last, doubt = (part.to(device) for part in batch[:-1])
+    ids, mask, passage, first, last, doubt = (part.to(device, non_blocking=True) for part in batch[:-1])
     with torch.autocast(device.type, torch.bfloat16, enabled=halved(device)):
         start, end, relevance, doubts = (part.float() for part in network(ids, mask, passage))
     span = (functional.cross_entropy(start, first) + functional.cross_entropy(end, last)) / 2
-    if batch.ranked:
+    if batch.kind == "groups":
         rivals = functional.pad(relevance.view(-1, GROUP), (0, 1))
         right = functional.pad((first > 0).float().view(-1, GROUP), (0, 1), value=0.5).argmax(dim=1)
         return {"group span": GROUP_SPAN_WEIGHT * span, "ranking": RANKING_WEIGHT * functional.cross_entropy(rivals, right)}
-    if doubt[0, 0] < 0:
-        return {"span": span, "relevance": functional.binary_cross_entropy_with_logits(relevance, (first > 0).float())}
-    words = doubt[:, 1:] >= 0
-    word = functional.binary_cross_entropy_with_logits(doubts[:, 1:][words], doubt[:, 1:][words].float(), pos_weight=WORD_WEIGHT)
-    whole = functional.binary_cross_entropy_with_logits(doubts[:, 0], doubt[:, 0].float())
-    return {"evidence": EVIDENCE_WEIGHT * span, "words": word, "claim": whole}
+    if batch.kind == "claims":
+        asked = (doubt[:, 1:] >= 0).float()
+        weight = asked * torch.where(doubt[:, 1:] > 0, WORD_WEIGHT, 1.0)
+        word = functional.binary_cross_entropy_with_logits(doubts[:, 1:], doubt[:, 1:].clamp(min=0).float(), weight, reduction="sum")
+        whole = functional.binary_cross_entropy_with_logits(doubts[:, 0], doubt[:, 0].float())
+        return {"evidence": EVIDENCE_WEIGHT * span, "words": word / asked.sum(), "claim": whole}
+    found = {"span": span, "relevance": functional.binary_cross_entropy_with_logits(relevance, (first > 0).float())}
+    if batch.kind == "views":
+        found["agreement"] = AGREEMENT_WEIGHT * (apart(start, passage) + apart(end, passage)) / 2
+    return found
 
 
-def train(network: ReaderNetwork, steps: Iterator[Batch], minutes: float, checkpoint: Path) -> int:
+def apart(logits: torch.Tensor, passage: torch.Tensor) -> torch.Tensor:
+    """Mean divergence (Kullback and Leibler's, both ways) of what each two rows say of their passage's tokens and of position 0."""
+    first, length = passage.int().argmax(dim=1), passage.sum(dim=1)
+    length = length.view(-1, 2).amin(dim=1).repeat_interleave(2)  # a longer question leaves its window fewer
+    at = torch.arange(logits.shape[1] - 1, device=logits.device)[None]
+    places = (first[:, None] + at).clamp(max=logits.shape[1] - 1)
+    inside = logits.gather(1, places).masked_fill(at >= length[:, None], MASKED)
+    said = torch.cat([logits[:, :1], inside], dim=1).log_softmax(dim=1).view(len(logits) // 2, 2, -1)
+    one, other = said.unbind(dim=1)
+    both = [functional.kl_div(a, b, log_target=True, reduction="batchmean") for a, b in ((one, other), (other, one))]
+    return torch.stack(both).mean()
+
+
+def train(network: ReaderNetwork, steps: Iterator[Batch], minutes: float, checkpoint: Path, scale: Scale = SMALL) -> int:
     """Train for `minutes`, counting those of an earlier run kept in `checkpoint`; returns the steps done."""
     heads = [p for name, p in network.trained().items() if not name.startswith("encoder")]
     body = [p for name, p in network.trained().items() if name.startswith("encoder")]
-    groups = [{"params": body, "peak": RATE_ENCODER}, {"params": heads, "peak": RATE_HEADS}]
+    groups = [{"params": body, "peak": scale.encoder}, {"params": heads, "peak": scale.heads}]
     optimizer = torch.optim.AdamW(groups, lr=0.0, weight_decay=0.01, fused=True)
     done, spent = _resume(network, optimizer, checkpoint)
-    started, sums = time.monotonic() - spent, defaultdict[str, list[float]](list)
+    first = next(steps)  # the streams' own start is not counted
+    steps = itertools.chain([first], steps)
+    started, sums = time.monotonic() - spent, defaultdict[str, list[torch.Tensor]](list)
     network.train()
     for module in network.modules():
         if isinstance(module, torch.nn.Dropout):
-            module.p = 0.0  # far less than one epoch: nothing to regularise, and attention is 4 times faster
+            module.p = scale.dropout
     if halved(network.span.weight.device) and network.span.weight.device.type == "cpu":
         network.encoder.set_attn_implementation("eager")  # the fused kernel's way back takes three times as long in bfloat16
     while (left := 1 - (time.monotonic() - started) / (60 * minutes)) > 0:
@@ -171,12 +122,12 @@ def train(network: ReaderNetwork, steps: Iterator[Batch], minutes: float, checkp
         optimizer.zero_grad(set_to_none=True)
         done += 1
         for name, value in losses.items():
-            sums[name].append(value.item())
-        if done % 50 == 0:
-            told = "  ".join(f"{name} {mean(values):.3f}" for name, values in sums.items())
+            sums[name].append(value.detach())
+        if done % TELL == 0:
+            told = "  ".join(f"{name} {torch.stack(values).mean().item():.3f}" for name, values in sums.items())
             print(f"step {done}  {(time.monotonic() - started) / 60:.1f} min  {told}", flush=True)
             sums.clear()
-        if done % SAVE_EVERY == 0:
+        if done % scale.save == 0:
             _keep(network, optimizer, done, time.monotonic() - started, checkpoint)
     _keep(network, optimizer, done, time.monotonic() - started, checkpoint)
     return done

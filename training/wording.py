@@ -64,12 +64,14 @@ def words(question: str, lexicon: dict[str, dict[str, str]]) -> Iterator[str]:
         at += length
 
 
-def worded(question: str, row: Row, source: Source, lexicon: Lexicon, told: Told, rng: random.Random) -> str:
-    """The question, in FOLLOWING of the cases after another one, and SWITCHED of them in another language."""
+def worded(
+    question: str, row: Row, source: Source, lexicon: Lexicon, told: Told, rng: random.Random, switched: float = SWITCHED
+) -> str:
+    """The question, in FOLLOWING of the cases after another one, and `switched` of them in another language."""
     parts = [question]
     if question == row.question and rng.random() < FOLLOWING:
         parts = followed(source, row, rng)
-    if rng.random() < SWITCHED:
+    if rng.random() < switched:
         others = [told.get(part, {}) for part in parts]
         common = sorted(set(others[0]).intersection(*others[1:]))
         if common and rng.random() < TRANSLATED:

@@ -1,0 +1,70 @@
+"""Retrained weights as differences from the bundled encoder's: 4 bits each, with a scale for each block of 32.
+
+Takes and gives tensors by name; a matrix that the encoder has becomes two tensors, anything else float16. The reader
+(`rag.network`) and the embedder (`index.embed`) ship so: 1 MB a layer, beside the encoder that is there anyway.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.numpy import load_file, save_file
+from torch import nn
+
+from index.weights import ModelError
+
+BLOCK = 32  # weights that share a scale
+
+
+def write(trained: Iterable[tuple[str, nn.Parameter]], encoder_folder: Path, path: Path, notes: dict[str, str], prefix: str = "") -> None:
+    """Write what training changed to `path` (safetensors), whole or not at all; the encoder's names are without `prefix`."""
+    base = load_file(encoder_folder / "model.safetensors")
+    out: dict[str, np.ndarray] = {}
+    for name, parameter in trained:
+        value = parameter.detach().float().cpu().numpy()
+        original = base.get(name.removeprefix(prefix))
+        if original is not None and value.ndim == 2:
+            out[f"{name}.q4"], out[f"{name}.scale"] = _quantise(value - original)
+        else:
+            out[name] = value.astype("f2")
+    partial = path.with_suffix(".partial")
+    save_file(out, partial, notes)
+    partial.replace(path)
+
+
+def add(network: nn.Module, path: Path) -> None:
+    """Give a network that holds the encoder's own weights those that were written to `path`.
+
+    Raises ModelError when the file names tensors that the network does not have.
+    """
+    state: dict[str, Any] = network.state_dict()
+    stored = load_file(path)
+    for key, value in stored.items():
+        name = key.removesuffix(".q4").removesuffix(".scale")
+        if name not in state:
+            raise ModelError(f"{path.name} does not fit the encoder: no tensor {name!r}. Reinstall: make install")
+        if key.endswith(".q4"):
+            state[name] = state[name] + torch.from_numpy(_restore(value, stored[f"{name}.scale"]))
+        elif not key.endswith(".scale"):
+            state[name] = torch.from_numpy(value.astype("f4"))
+    network.load_state_dict(state)
+
+
+def _quantise(difference: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Two 4-bit codes a byte (rows, columns / 2) and a float16 scale a block (rows, columns / 32)."""
+    rows, columns = difference.shape
+    blocks = difference.reshape(rows, columns // BLOCK, BLOCK)
+    scale = (np.abs(blocks).max(axis=2) / 7).astype("f2")
+    safe = np.maximum(scale.astype("f4"), 1e-12)[..., None]
+    codes = (np.clip(np.rint(blocks / safe), -7, 7) + 8).astype("u1").reshape(rows, columns)
+    return codes[:, 0::2] | (codes[:, 1::2] << 4), scale
+
+
+def _restore(codes: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    rows, half = codes.shape
+    values = np.empty((rows, half * 2), dtype="f4")
+    values[:, 0::2], values[:, 1::2] = codes & 15, codes >> 4
+    blocks = (values - 8).reshape(rows, -1, BLOCK) * scale.astype("f4")[..., None]
+    return blocks.reshape(rows, half * 2)
