@@ -18,7 +18,7 @@ from index import Index, build
 from rag import Hit, HybridRetriever, SpanReader
 from rag.answer import K
 from rag.retrieve import worth_reading
-from training.calibrate import expected_error
+from training.fitting import expected_error
 
 SOME = ("ar", "de", "en", "zh")  # the paragraphs of these alone
 

@@ -29,7 +29,7 @@ ARTICLES = {
     "en": re.compile(r"\b(a|an|the)\b"),
     "fr": re.compile(r"\b(le|la|les|un|une|des|du|de|au|aux)\b|\b[ldcjmnst]['’]"),
 }
-NEARNESS = 10.0  # a chunk's cosine beside its span's lead: inside a paragraph it says less than relevance makes of it (left-out questions)
+NEARNESS = 20.0  # a chunk's cosine beside its span's lead: inside a paragraph it says less than relevance makes of it (left-out questions)
 PUNCTUATION = set(string.punctuation) | set("’‘“”«»…–—")
 CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]")
 

@@ -34,7 +34,8 @@ from training import (
 )
 from training.average import average
 from training.batches import LONGEST, Batch, collate, encode
-from training.calibrate import CROSSED, FALSE_REFUSALS, Case, expected_error, figures, quantile
+from training.calibrate import CROSSED
+from training.fitting import FALSE_REFUSALS, FEATURES, Case, answering, expected_error, figures, quantile
 from training.material import Material
 from training.projection import Asked, Same
 from training.train import apart, loss, train
@@ -492,6 +493,17 @@ def test_calibration_figures() -> None:
     assert quantile([(3.0, 1.0), (1.0, 1.0), (2.0, 1.0), (4.0, 1.0)], 0.5) == 2.0
     assert expected_error([(0.9, True)] * 9 + [(0.9, False)]) == pytest.approx(0.0)
     assert expected_error([(0.9, False)] * 4) == pytest.approx(0.9)
+
+
+def test_a_question_is_answered_by_the_passage_whose_odds_are_best_or_by_none() -> None:
+    rng, weights, cases = np.random.default_rng(1), np.array([0.0, 1.5, 3.0, -2.0, 0.5, -1.0]), []
+    for _ in range(3000):
+        features = rng.normal(size=(int(rng.integers(1, 9)), len(FEATURES)))
+        odds = np.exp(np.append(features @ weights[:-1] + weights[-1], 0.0))
+        answer = rng.choice(len(odds), p=odds / odds.sum())
+        gold = np.arange(len(features)) == answer
+        cases.append(Case(features, gold, gold, False))
+    assert np.allclose(answering(cases, np.ones(len(cases))), weights, atol=0.2)
 
 
 def test_a_calibration_is_measured_on_what_it_was_not_fitted_on() -> None:

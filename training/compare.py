@@ -16,7 +16,8 @@ from bench.squad import characters, normalised, score
 from rag.read import SpanReader, TorchEngine
 from rag.types import Hit
 from training import data
-from training.calibrate import CROSSED, RAW
+from training.calibrate import CROSSED
+from training.fitting import RAW
 from training.ours import by_row
 
 QUESTIONS = {"piaf.fr": 120, "squadshifts-newwiki.en": 70, "squadshifts-reddit.en": 30, "jaquad.ja": 50, "drcd.zh": 50,
