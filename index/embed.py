@@ -13,7 +13,6 @@ from typing import Any, Protocol
 import numpy as np
 from safetensors.numpy import load_file
 
-from index import differences
 from index.split import Range
 from index.weights import NAME, SPECIAL, ModelError, bundled_model, quiet_transformers
 
@@ -139,6 +138,7 @@ def _loaded(folder: str, local: bool, ours: bool, fast: bool) -> Any:
     """The model in a folder, once for all indexes of the process."""
     from sentence_transformers import SentenceTransformer  # imports torch: 6 s
 
+    from index import differences
     from index.quantised import Quantised, read_ranges
     from index.words import pack
 
