@@ -8,6 +8,7 @@ of 32, so that the file stays below 12 MB. `training` trains it; `read` and `sup
 """
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -26,16 +27,11 @@ class ReaderNetwork(nn.Module):
 
     def __init__(self, encoder_folder: Path) -> None:
         super().__init__()
-        quiet_transformers()
-        self.encoder = AutoModel.from_pretrained(str(encoder_folder), add_pooling_layer=False)
-        pack(self.encoder, encoder_folder)
+        self.encoder = trainable(encoder_folder)
         hidden = self.encoder.config.hidden_size
         self.span = nn.Linear(hidden, 2)
         self.relevance = nn.Sequential(nn.Linear(hidden, hidden), nn.Tanh(), nn.Linear(hidden, 1))
         self.doubt = nn.Linear(hidden, 1)
-        self.encoder.embeddings.requires_grad_(False)
-        for layer in self.encoder.encoder.layer[:FROZEN_LAYERS]:
-            layer.requires_grad_(False)
 
     def forward(
         self, ids: torch.Tensor, mask: torch.Tensor, passage: torch.Tensor
@@ -54,6 +50,17 @@ class ReaderNetwork(nn.Module):
     def trained(self) -> dict[str, nn.Parameter]:
         """The parameters that training changes, by name."""
         return {name: value for name, value in self.named_parameters() if value.requires_grad}
+
+
+def trainable(encoder_folder: Path) -> Any:
+    """The bundled encoder (transformers' BertModel), whose words and FROZEN_LAYERS lowest layers stay as they are in training."""
+    quiet_transformers()
+    encoder = AutoModel.from_pretrained(str(encoder_folder), add_pooling_layer=False)
+    pack(encoder, encoder_folder)
+    encoder.embeddings.requires_grad_(False)
+    for layer in encoder.encoder.layer[:FROZEN_LAYERS]:
+        layer.requires_grad_(False)
+    return encoder
 
 
 def save(network: ReaderNetwork, encoder_folder: Path, path: Path, notes: dict[str, str]) -> None:

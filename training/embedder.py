@@ -17,19 +17,17 @@ from typing import NamedTuple
 import torch
 from torch import nn
 from torch.nn.functional import cross_entropy, normalize
-from transformers import AutoModel
 
 from index import differences
 from index.embed import EMBEDDER, bundled_tokenizer
-from index.weights import bundled_model, quiet_transformers
-from index.words import pack
+from index.weights import bundled_model
+from rag.network import trainable
 from training import cloze, data, stream
 from training.batches import side_by_side
 from training.material import Material, arguments
 from training.train import halved
 
 SEED = 20261126
-FROZEN_LAYERS = 3
 PAIRS, CHUNK = 512, 128  # of a batch; texts encoded together
 LONGEST = 192  # tokens
 RATE, WARM_UP = 5e-5, 100
@@ -129,12 +127,7 @@ class Embedder(nn.Module):
 
     def __init__(self, folder: Path) -> None:
         super().__init__()
-        quiet_transformers()
-        self.encoder = AutoModel.from_pretrained(str(folder), add_pooling_layer=False)
-        pack(self.encoder, folder)
-        self.encoder.embeddings.requires_grad_(False)
-        for layer in self.encoder.encoder.layer[:FROZEN_LAYERS]:
-            layer.requires_grad_(False)
+        self.encoder = trainable(folder)
 
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
         """Unit vectors (texts, dimension) of token ids (texts, tokens)."""
