@@ -14,8 +14,8 @@ from training.data import Row, Source
 ASKED = Path(__file__).parent / "asked.tsv"  # row id, language, question
 ANSWERED = Path(__file__).parent / "answered.tsv"  # the same, and the answer as the row's context has it first
 MISSED = Path(__file__).parent / "missed.tsv"  # row id, language and question, which the row's context does not answer
-WRITTEN = Path(__file__).parent / "written.tsv"  # language and passage; below it, indented, language, question and answer
-WEIGHT = 3  # of a question about a passage of our own, beside one about the files': it is newer to the reader
+WRITTEN = Path(__file__).parent / "written.tsv"  # language, passage, title if any; below it, indented, language, question and answer
+WEIGHTS = {"ours": 3, "articles": 8}  # of a question about a passage of our own, beside one about the files': newer to the reader
 LEFT_OUT = Path(__file__).parent / "left_out.tsv"  # the same, for calibration: never trained on
 NONE = "-"  # in the place of an answer that the passage does not have
 
@@ -40,25 +40,32 @@ def _read(path: Path) -> dict[str, list[list[str]]]:
 
 
 def written(path: Path = WRITTEN) -> dict[str, Source]:
-    """`ours.LANGUAGE` → the passages of WRITTEN or LEFT_OUT in that language, with their questions."""
+    """The passages of WRITTEN or LEFT_OUT with their questions: `articles.LANGUAGE` those with a title, `ours.LANGUAGE` the others.
+
+    Passages of one title are about one thing, in several languages.
+    """
     rows: dict[str, list[Row]] = defaultdict(list)
-    language = context = ""
+    beside: dict[str, set[str]] = defaultdict(set)
+    language = context = title = ""
     for line in path.read_text(encoding="utf-8").splitlines():
         parts = line.split("\t")
         if parts[0]:
-            language, context = parts
+            language, context, title = (*parts, "")[:3]
             continue
         _, _, question, answer = parts
-        rows[language].append(_asked(Row("", context, language, -1, -1), question, answer))
+        row = Row("", context, title or language, -1, -1)
+        rows[f"{'articles' if title else 'ours'}.{language}"].append(_asked(row, question, answer))
+        beside[row.title].add(context)
     return {
-        f"ours.{language}": Source(language, found, {language: sorted({row.context for row in found})}) for language, found in rows.items()
+        name: Source(name.split(".")[1], found, {title: sorted(beside[title]) for title in {row.title for row in found}})
+        for name, found in rows.items()
     }
 
 
 def sources(found: dict[str, Source]) -> dict[str, Source]:
     """Rows of the data files with our questions, beside all the contexts there are; and the passages of our own.
 
-    Each weighs in the stream as much as it has rows, the passages of our own WEIGHT times as much.
+    Each weighs in the stream as much as it has rows, the passages of our own as many times as WEIGHTS says.
     """
     asked, told, missed, made = by_row(), answered(), by_row(MISSED), {}
     rows_of = Counter(row.id for source in found.values() for row in source.rows)
@@ -72,9 +79,23 @@ def sources(found: dict[str, Source]) -> dict[str, Source]:
             made[name] = Source(source.language, rows, source.contexts)
     made |= written()
     for name, source in made.items():
-        source.share = len(source.rows) * (WEIGHT if name not in found else 1)
+        source.share = len(source.rows) * WEIGHTS.get(name.split(".")[0], 1)
         source.beside.clear()  # no follow-ups: the question before would be in another language, or the same one
     return made
+
+
+def with_siblings(retrieved: dict[str, dict[str, list[str]]], own: dict[str, Source]) -> dict[str, dict[str, list[str]]]:
+    """What `negatives.mine` found for our questions, and for the articles' as often the other passages of the article."""
+    made = dict(retrieved)
+    for name, source in own.items():
+        if name.startswith("articles."):
+            made[name] = {row.question: _with(retrieved[name].get(row.question, []), row, source) for row in source.rows}
+    return made
+
+
+def _with(near: list[str], row: Row, source: Source) -> list[str]:
+    siblings = [context for context in source.contexts[row.title] if context != row.context]
+    return near + max(1, len(near) // max(1, len(siblings))) * siblings
 
 
 def _asked(row: Row, question: str, answer: str) -> Row:
