@@ -15,7 +15,7 @@ import torch
 from transformers import BertConfig, BertModel
 
 from index import differences
-from index.embed import bundled_tokenizer
+from index.embed import VERSION, bundled_tokenizer
 from rag.network import ReaderNetwork, load, save
 from rag.read import PairTokenizer
 from training import (
@@ -28,7 +28,6 @@ from training import (
     negatives,
     ours,
     parallel,
-    projection,
     stream,
     wording,
 )
@@ -37,8 +36,7 @@ from training.batches import LONGEST, Batch, collate, encode
 from training.calibrate import CROSSED
 from training.fitting import FALSE_REFUSALS, FEATURES, Case, answering, expected_error, figures, quantile
 from training.material import Material
-from training.projection import Asked, Same
-from training.train import apart, loss, train
+from training.train import apart, loss, shared, train
 
 CONTEXTS = [
     "Anna Berg founded the Harbour Museum in 1911. Its first director was Otto Lind. The museum moved to Bergen in 1954. "
@@ -84,9 +82,11 @@ def test_our_questions_get_the_negatives_that_retrieval_finds_for_them(source: d
     assert near["museum.en"][missed.question][0] == CONTEXTS[1]
     assert near["museum.en"]["Wer hat das Museum gegründet?"] == [CONTEXTS[1], other.contexts["Pain"][0]]
     assert near["ours.de"][row.question] == near["museum.en"]["Wer hat das Museum gegründet?"]
-    kept = (tmp_path / "near.npz").stat().st_mtime_ns
+    [cache] = tmp_path.glob("near.*.npz")
+    assert VERSION in cache.name  # other vectors find other passages
+    kept = cache.stat().st_mtime_ns
     assert negatives.mine(found, tmp_path / "near.npz", asked) == near
-    assert (tmp_path / "near.npz").stat().st_mtime_ns == kept  # nothing is asked again
+    assert cache.stat().st_mtime_ns == kept  # nothing is asked again
     later = {"ours.fr": data.Source("fr", [replace(row, question="Qui a fondé le musée ?")], {})}
     assert negatives.mine(found, tmp_path / "near.npz", later)["ours.fr"]["Qui a fondé le musée ?"][0] == CONTEXTS[1]
     assert negatives.mine(found, tmp_path / "near.npz", asked) == near
@@ -109,7 +109,7 @@ def test_windows_are_whole_sentences_with_and_without_the_answer(source: data.So
     rng = random.Random(2)
     whole = {context[a:b] for context in CONTEXTS for a, b in data.sentences(context)}
     kinds = {True: 0, False: 0}
-    for example in itertools.islice(stream.stream({"squadshifts-newwiki.en": source}, {}, {"squadshifts-newwiki.en": {}}, 1), 200):
+    for example in itertools.islice(stream.stream(stream.Corpus({"squadshifts-newwiki.en": source}, {}, {}, {}), 1), 200):
         kinds[example.start >= 0] += 1
         assert all(example.window[a:b].strip() in {s.strip() for s in whole} for a, b in data.sentences(example.window))
     assert min(kinds.values()) > 20
@@ -120,7 +120,7 @@ def test_windows_of_a_group_compete_for_one_question(source: data.Source) -> Non
     strangers = [data.Row("Who?", f"Nothing of the sort number {n}. It rained on day {n} in the hills.", "Rain", 0, 7) for n in range(30)]
     found = {"squadshifts-newwiki.en": source, "policyqa.en": data.Source("en", strangers, {"Rain": [row.context for row in strangers]})}
     with_answer = 0
-    for group in itertools.islice(stream.groups(found, {}, {name: {} for name in found}, 1), 100):
+    for group in itertools.islice(stream.groups(stream.Corpus(found, {}, {}, {}), 1), 100):
         assert len({example.question for example in group}) == 1
         assert len({example.window for example in group}) == len(group) == stream.GROUP
         assert all(example.start < 0 for example in group[1:])
@@ -150,10 +150,18 @@ def test_a_group_is_ranked_by_which_window_answers(answered: list[bool], best: l
     assert right < 0.2 and wrong > 3 * right
 
 
+def test_the_tokens_of_a_group_compete_with_those_of_all_its_windows_and_with_none() -> None:
+    place = torch.tensor([0, 2] + [0] * 6 + [0] * stream.GROUP)
+    logits = torch.randn((2 * stream.GROUP, 4), generator=torch.Generator().manual_seed(1))
+    leads = logits[:, 1:] - logits[:, :1]
+    odds = [torch.cat([group.flatten(), torch.zeros(1)]).log_softmax(0) for group in leads.split(stream.GROUP)]
+    assert shared(logits, place).item() == pytest.approx(-(odds[0][3 + 1] + odds[1][-1]).item() / 2, rel=1e-5)
+
+
 def test_views_are_one_window_in_two_wordings(source: data.Source) -> None:
     words = {"en": {"museum": {"de": "Museum"}, "who": {"de": "wer"}, "founded": {"de": "gründete"}}}
     found = {"squadshifts-newwiki.en": source}
-    made = list(itertools.islice(stream.views(found, words, {}, 1), 60))
+    made = list(itertools.islice(stream.views(stream.Corpus(found, words, {}, {}), 1), 60))
     assert all(first.window == other.window and (first.start, first.end) == (other.start, other.end) for first, other in made)
     assert sum("wer" in other.question.split() and "wer" not in first.question.split() for first, other in made) > 5
 
@@ -171,8 +179,8 @@ def test_views_that_say_the_same_are_not_apart_wherever_their_passage_begins() -
 def material(source: data.Source, stories: Path) -> Material:
     source.rows = source.rows[: len(ASKED)]
     found = {"squadshifts-newwiki.en": source}
-    return Material(found, found, {}, {"squadshifts-newwiki.en": {}}, {"squadshifts-newwiki.en": {}}, {}, [],
-                    parallel.stories(stories), cloze.names(stories))  # fmt: skip
+    corpus = stream.Corpus(found, {}, {}, {})
+    return Material(corpus, corpus, [], parallel.stories(stories), cloze.names(stories))
 
 
 def test_the_embedder_learns_from_pairs_of_questions_and_of_texts_that_say_the_same(material: Material) -> None:
@@ -260,28 +268,6 @@ def test_dictionaries_give_headwords_and_short_translations(tmp_path: Path) -> N
 def _digits(number: int) -> str:
     digits = {value: digit for digit, value in dictionaries.DIGITS.items()}
     return (_digits(number // 64) if number > 63 else "") + digits[number % 64]
-
-
-def test_a_projection_brings_questions_to_their_passages() -> None:
-    rng = np.random.default_rng(1)
-    meaning, noise = rng.normal(size=(400, 32)), rng.normal(size=(32, 32))
-
-    def told(rows: np.ndarray, spread: float) -> np.ndarray:
-        return rows + spread * rng.normal(size=rows.shape) @ noise  # what is noise lies in other directions than what is meant
-
-    numbers = np.repeat(np.arange(200), 2)
-    meant = meaning[200 + numbers]
-    same = Same(told(meant, 0.3), told(meant, 0.3), numbers, np.array(["en", "fr"] * 200))
-    languages = (np.array([language] * 200) for language in ("en", "fr", "en"))
-    asked = Asked(*(told(meaning[:200], 0.3) for _ in range(3)), *languages)
-    matrix = projection.fit((same, asked), stay=0.001)
-
-    def found(turn: np.ndarray) -> float:
-        fresh = rng.normal(size=(300, 32))
-        a, b = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True) for vectors in (told(fresh, 0.3) @ turn, told(fresh, 0.3) @ turn))
-        return float(((a @ b.T).argmax(axis=1) == np.arange(300)).mean())
-
-    assert found(matrix) > found(np.eye(32)) + 0.03
 
 
 def test_false_claims_differ_where_they_say_and_true_ones_have_evidence(source: data.Source) -> None:
@@ -384,7 +370,7 @@ def test_our_questions_are_read_with_their_passage(source: data.Source, tmp_path
     found = {"squadshifts-newwiki.en": source, "piaf.fr": replace(source, rows=[], language="fr")}
     own = {name: own for name, own in ours.sources(found).items() if name in found}
     assert own.keys() == {"squadshifts-newwiki.en"}
-    for example in itertools.islice(stream.stream(own, {}, {name: {} for name in own}, 1, negative=0), 20):
+    for example in itertools.islice(stream.stream(stream.Corpus(own, {}, {}, {}), 1, negative=0), 20):
         assert example.question in ("Wer war es?", "Кто это был?")
         assert example.window[example.start : example.end] == row.context[row.start : row.end]
 
@@ -406,17 +392,18 @@ def ours_alone(source: data.Source, tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_questions_of_ours_with_other_answers_are_read_with_these(ours_alone: Callable[[str, str], dict[str, data.Source]]) -> None:
     own = ours_alone("ANSWERED", "r0\tfr\tQui fut le premier directeur ?\tOtto Lind\n")
     assert own["squadshifts-newwiki.en"].share == 1
-    for example in itertools.islice(stream.stream(own, {}, {}, 1, negative=0), 20):
+    for example in itertools.islice(stream.stream(stream.Corpus(own, {}, {}, {}), 1, negative=0), 20):
         assert example.question == "Qui fut le premier directeur ?" and example.window[example.start : example.end] == "Otto Lind"
 
 
 def test_near_misses_of_ours_have_no_answer_and_stand_among_the_rivals(ours_alone: Callable[[str, str], dict[str, data.Source]]) -> None:
     own = ours_alone("MISSED", "r0\tde\tWer schloss das Museum 1911?\n")
     strangers = [data.Row("Who?", f"Nothing of the sort number {n}. It rained on day {n} in the hills.", "Rain", 0, 7) for n in range(30)]
-    for example in itertools.islice(stream.stream(own, {}, {}, 1, negative=1), 20):
+    for example in itertools.islice(stream.stream(stream.Corpus(own, {}, {}, {}), 1, negative=1), 20):
         assert example.question == "Wer schloss das Museum 1911?" and example.start == -1 and example.window in CONTEXTS[0]
     own["policyqa.en"] = data.Source("en", strangers, {"Rain": [row.context for row in strangers]})
-    asked = [group for group in itertools.islice(stream.groups(own, {}, {}, 1), 40) if group[0].question.startswith("Wer")]
+    groups = itertools.islice(stream.groups(stream.Corpus(own, {}, {}, {}), 1), 40)
+    asked = [group for group in groups if group[0].question.startswith("Wer")]
     assert asked and all(group[0].window in CONTEXTS[0] and all(example.start < 0 for example in group) for group in asked)
 
 
@@ -539,11 +526,26 @@ def test_an_id_that_several_rows_share_is_not_asked_about(source: data.Source) -
         ours.sources({"museum.en": data.Source("en", rows, {})})
 
 
+def test_an_articles_passages_in_other_languages_are_its_questions_rivals(tmp_path: Path) -> None:
+    path = tmp_path / "written.tsv"
+    path.write_text(
+        "de\tDer Turm ist aus Granit.\tTurm\n\ten\tWhat is the tower made of?\tGranit\n"
+        "fr\tLe phare compte 161 marches.\tTurm\n\tde\tWie viele Stufen hat er?\t161 marches\n"
+        "fr\tLa boulangerie ouvre à six heures.\n\ten\tWhen does it open?\tà six heures\n",
+        encoding="utf-8",
+    )
+    own = ours.written(path)
+    assert own.keys() == {"articles.de", "articles.fr", "ours.fr"}
+    near = ours.with_siblings({name: {"What is the tower made of?": ["a", "b"]} if name == "articles.de" else {} for name in own}, own)
+    assert near["articles.de"]["What is the tower made of?"] == ["a", "b"] + 2 * ["Le phare compte 161 marches."]
+    assert near["articles.fr"]["Wie viele Stufen hat er?"] == ["Der Turm ist aus Granit."] and near["ours.fr"] == {}
+
+
 def test_each_answer_to_our_questions_stands_once_in_our_passages() -> None:
     found = ours.sources({})
     rows = [row for source in found.values() for row in source.rows]
-    assert len(found) == 23 and len(rows) == 9810 and sum(row.start < 0 for row in rows) == 2693
+    assert len(found) == 40 and len(rows) == 11718 and sum(row.start < 0 for row in rows) == 3211
     assert all(row.start < 0 or row.context.count(row.context[row.start : row.end]) == 1 for row in rows)
-    for example in itertools.islice(stream.stream(found, {}, {}, 1, negative=0), 100):
+    for example in itertools.islice(stream.stream(stream.Corpus(found, {}, {}, {}), 1, negative=0), 100):
         asked = [row for row in rows if row.question == example.question and example.window in row.context]
         assert asked and (example.start < 0) == all(row.start < 0 for row in asked)

@@ -2,8 +2,7 @@
 
 Takes questions with their passages, in the same and in other languages, what retrieval puts beside these and does not answer, and texts
 that say the same in many languages; writes `index/embedder.safetensors`, differences from the bundled encoder that `index.embed` adds to
-it. Trained by contrast within large batches (InfoNCE), questions to passages and back; `training.languages` then measures the
-languages' means anew.
+it. Trained by contrast within large batches (InfoNCE), questions to passages and back.
 """
 
 import argparse
@@ -63,8 +62,8 @@ def pairs(material: Material, seed: int) -> Iterator[Pair]:
     """Pairs without end, by SHARES."""
     rng = random.Random(seed)
     made = {
-        "files": _asked(stream.rivals(material.found, material.words, material.retrieved, seed + 1, material.translated), rng),
-        "ours": _asked(stream.rivals(material.own, {}, material.near, seed + 2), rng),
+        "files": _asked(stream.rivals(material.files, seed + 1), rng),
+        "ours": _asked(stream.rivals(material.own, seed + 2), rng),
         "told": _told([text for text in (*material.texts, *material.stories) if len(text) > 1], rng),
         "cloze": _cloze(cloze.stream(material.stories, material.names, seed + 3)),
     }

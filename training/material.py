@@ -13,10 +13,9 @@ from index.weights import bundled_model
 from rag.read import PairTokenizer
 from training import claims, cloze, data, lexicon, negatives, ours, parallel, spelling, stream, translate
 from training.batches import Batch, Streams, batches
-from training.data import Example, Source
-from training.wording import Lexicon, Told
+from training.data import Example
 
-CLAIMS, GROUPS = 0.17, 0.2  # of the batches check claims or rank groups of short windows; the others read
+CLAIMS, GROUPS = 0.17, 0.3  # of the batches check claims or rank groups of short windows; the others read
 VIEWS = 0.3  # of the batches, where there are any, show windows of the files with two wordings of the question
 
 
@@ -24,12 +23,8 @@ VIEWS = 0.3  # of the batches, where there are any, show windows of the files wi
 class Material:
     """The files' rows and ours with the passages that retrieval puts beside each, dictionaries and texts in several languages."""
 
-    found: dict[str, Source]
-    own: dict[str, Source]
-    words: Lexicon
-    retrieved: dict[str, dict[str, list[str]]]
-    near: dict[str, dict[str, list[str]]]
-    translated: dict[str, Told]
+    files: stream.Corpus  # half of its questions are asked in other languages
+    own: stream.Corpus  # asked as they stand
     texts: list[dict[str, str]]
     stories: list[dict[str, str]]
     names: cloze.Names
@@ -44,44 +39,39 @@ class Material:
             spelling.add(words, found)
         retrieved = negatives.mine(found, options.work / "negatives.npz")
         own = ours.sources(found)
-        near = negatives.mine(found, options.work / "ours.npz", own)
+        near = ours.with_siblings(negatives.mine(found, options.work / "ours.npz", own), own)
         translated = translate.read(options.translated) if options.translated else {}
         folder = options.parallel
         told = (parallel.texts(folder), parallel.stories(folder), cloze.names(folder)) if folder else ([], [], {})
-        return cls(found, own, words, retrieved, near, translated, *told)
-
-    def files(self, seed: int, negative: float) -> Iterator[Example]:
-        """Questions of the files, half of them in other languages."""
-        return stream.stream(self.found, self.words, self.retrieved, seed, negative, self.translated)
+        return cls(stream.Corpus(found, words, retrieved, translated), stream.Corpus(own, {}, near, {}), *told)
 
     def asked(self, seed: int, negative: float) -> list[Iterator[Example]]:
         """Questions of our own and, a fifth as often, cloze questions."""
-        found = 5 * [stream.stream(self.own, {}, self.near, seed, negative)]
+        found = 5 * [stream.stream(self.own, seed, negative)]
         return [*found, cloze.stream(self.stories, self.names, seed - 2)] if self.stories else found
 
     def claims(self, seed: int) -> Iterator[claims.Claim]:
         """Sentences to check, half of them across languages."""
-        rows = [row for source in self.found.values() for row in source.rows if source.language in ("en", "fr")]
-        across = [claims.translated(self.found, self.translated, self.words, seed + 4)] if self.translated else []
+        found, words, _, translated = self.files
+        rows = [row for source in found.values() for row in source.rows if source.language in ("en", "fr")]
+        across = [claims.translated(found, translated, words, seed + 4)] if translated else []
         across += [parallel.stream(texts, rows, seed + 1) for texts in (self.texts, self.stories) if texts]
-        return stream.mixed(claims.stream(self.found, self.words, seed), across, stream.CLAIMS_ACROSS, seed + 2)
+        return stream.mixed(claims.stream(found, words, seed), across, stream.CLAIMS_ACROSS, seed + 2)
 
     def groups(self, seed: int, across: float) -> Iterator[list[Example]]:
         """Windows that compete for a question."""
-        files = stream.groups(self.found, self.words, self.retrieved, seed, self.translated)
-        return stream.mixed(files, [stream.groups(self.own, {}, self.near, seed + 5)], across, seed + 6)
+        return stream.mixed(stream.groups(self.files, seed), [stream.groups(self.own, seed + 5)], across, seed + 6)
 
     def reading(self, tokenizer: PairTokenizer, seed: int, size: int, negative: float, across: float, views: float) -> Iterator[Batch]:
         """The reader's batches of `size` windows, `negative` of them without the answer; `across` and `views` as in `stream` and here."""
-        read = stream.mixed(self.files(seed, negative), self.asked(seed + 8, negative), across, seed + 7)
+        read = stream.mixed(stream.stream(self.files, seed, negative), self.asked(seed + 8, negative), across, seed + 7)
         streams: Streams = {
             "read": (([example] for example in read), 1 - CLAIMS - GROUPS - views),
             "claims": (([claim] for claim in self.claims(seed + 1)), CLAIMS),
             "groups": (self.groups(seed + 4, across), GROUPS),
         }
         if views:
-            pairs = stream.views(self.found, self.words, self.retrieved, seed + 11, negative, self.translated)
-            streams["views"] = (pairs, views)
+            streams["views"] = (stream.views(self.files, seed + 11, negative), views)
         return batches(tokenizer, streams, size, seed)
 
 

@@ -22,54 +22,40 @@ SWITCHED_RIVALS = 0.7  # of the questions about what is retrieved
 TOLD = 0.2  # of the windows, translated, where there are translations
 CLAIMS_ACROSS = 0.5  # of the claims
 GROUP, ABSENT = 8, 0.25  # windows that compete for a question; the share of groups where none answers it
-SHORT_BUDGETS = (60, 120, 120, 200, 300)  # characters of a window in a group
+SHORT_BUDGETS = (60, 120, 200, 300, 400)  # characters of a window in a group
 
 
-def stream(
-    found: dict[str, Source],
-    lexicon: Lexicon,
-    retrieved: dict[str, dict[str, list[str]]],
-    seed: int,
-    negative: float = NEGATIVE,
-    translated: dict[str, Told] | None = None,
-) -> Iterator[Example]:
-    """Examples without end, `negative` of them without an answer.
+class Corpus(NamedTuple):
+    """Rows to draw from, file by file, and what is put beside them."""
 
-    `retrieved` is what `negatives.mine` found; `translated` what `training.translate` wrote: file → text → {language: translation}.
-    """
+    found: dict[str, Source]
+    lexicon: Lexicon
+    retrieved: dict[str, dict[str, list[str]]]  # what `negatives.mine` found
+    translated: dict[str, Told]  # what `training.translate` wrote: file → text → {language: translation}
+
+
+def stream(corpus: Corpus, seed: int, negative: float = NEGATIVE) -> Iterator[Example]:
+    """Examples without end, `negative` of them without an answer."""
     rng = random.Random(seed)
-    for drawn in _windows(found, retrieved, rng, negative, translated or {}):
-        yield drawn.worded(lexicon, rng, SWITCHED)
+    for drawn in _windows(corpus, rng, negative):
+        yield drawn.worded(corpus.lexicon, rng, SWITCHED)
 
 
-def views(
-    found: dict[str, Source],
-    lexicon: Lexicon,
-    retrieved: dict[str, dict[str, list[str]]],
-    seed: int,
-    negative: float = NEGATIVE,
-    translated: dict[str, Told] | None = None,
-) -> Iterator[list[Example]]:
+def views(corpus: Corpus, seed: int, negative: float = NEGATIVE) -> Iterator[list[Example]]:
     """As `stream`, each twice: as the file asks, and in another language where one can be had."""
     rng = random.Random(seed)
-    for drawn in _windows(found, retrieved, rng, negative, translated or {}):
-        yield [drawn.example, drawn.worded(lexicon, rng, 1.0)]
+    for drawn in _windows(corpus, rng, negative):
+        yield [drawn.example, drawn.worded(corpus.lexicon, rng, 1.0)]
 
 
-def rivals(
-    found: dict[str, Source],
-    lexicon: Lexicon,
-    retrieved: dict[str, dict[str, list[str]]],
-    seed: int,
-    translated: dict[str, Told] | None = None,
-) -> Iterator[tuple[Example, str, str]]:
+def rivals(corpus: Corpus, seed: int) -> Iterator[tuple[Example, str, str]]:
     """A question with its window, a window that ranks high and does not answer, and the whole context, without end."""
     rng = random.Random(seed)
-    for drawn in _windows(found, retrieved, rng, 0.0, translated or {}):
+    for drawn in _windows(corpus, rng, 0.0):
         row, source = drawn.row, drawn.source
         if row.start >= 0:
-            other = _negative(row, source, found, drawn.near, characters(BUDGETS, source, rng), rng, RIVAL_KINDS)
-            yield drawn.worded(lexicon, rng, SWITCHED_RIVALS), other.window, row.context
+            other = _negative(row, source, corpus.found, drawn.near, characters(BUDGETS, source, rng), rng, RIVAL_KINDS)
+            yield drawn.worded(corpus.lexicon, rng, SWITCHED_RIVALS), other.window, row.context
 
 
 class _Drawn(NamedTuple):
@@ -86,31 +72,24 @@ class _Drawn(NamedTuple):
         return replace(self.example, question=question)
 
 
-def _windows(
-    found: dict[str, Source], retrieved: dict[str, dict[str, list[str]]], rng: random.Random, negative: float, translated: dict[str, Told]
-) -> Iterator[_Drawn]:
-    for name, row in _rows(found, translated, rng):
-        source, near = found[name], retrieved.get(name, {}).get(row.question, [])
+def _windows(corpus: Corpus, rng: random.Random, negative: float) -> Iterator[_Drawn]:
+    found = corpus.found
+    for name, row in _rows(found, corpus.translated, rng):
+        source, near = found[name], corpus.retrieved.get(name, {}).get(row.question, [])
         budget = characters(BUDGETS, source, rng)
         made = _negative(row, source, found, near, budget, rng) if row.start >= 0 and rng.random() < negative else _own(row, budget, rng)
-        yield _Drawn(made, row, source, translated.get(name, {}), near)
+        yield _Drawn(made, row, source, corpus.translated.get(name, {}), near)
 
 
-def groups(
-    found: dict[str, Source],
-    lexicon: Lexicon,
-    retrieved: dict[str, dict[str, list[str]]],
-    seed: int,
-    translated: dict[str, Told] | None = None,
-) -> Iterator[list[Example]]:
+def groups(corpus: Corpus, seed: int) -> Iterator[list[Example]]:
     """GROUP short windows for one question without end; the first alone holds its answer, or none (in ABSENT, and for near misses)."""
-    rng = random.Random(seed)
-    for name, row in _rows(found, translated or {}, rng):
+    rng, found = random.Random(seed), corpus.found
+    for name, row in _rows(found, corpus.translated, rng):
         source = found[name]
         missed = row.start < 0
         made = [_own(row, characters(SHORT_BUDGETS, source, rng), rng)] if missed or rng.random() > ABSENT else []
         seen = {example.window for example in made}
-        near = retrieved.get(name, {}).get(row.question, [])
+        near = corpus.retrieved.get(name, {}).get(row.question, [])
         for _ in range(4 * GROUP):  # a short context has few windows: it is given up
             example = _negative(row, source, found, near, characters(SHORT_BUDGETS, source, rng), rng, GROUP_KINDS)
             if example.window not in seen:
@@ -118,7 +97,7 @@ def groups(
                 seen.add(example.window)
             if len(made) == GROUP:
                 break
-        question = worded(row.question, row, source, lexicon, (translated or {}).get(name, {}), rng)
+        question = worded(row.question, row, source, corpus.lexicon, corpus.translated.get(name, {}), rng)
         if len(made) == GROUP:
             yield [replace(example, question=question) for example in made]
 
