@@ -42,7 +42,7 @@ def _read(path: Path) -> dict[str, list[list[str]]]:
 def written(path: Path = WRITTEN) -> dict[str, Source]:
     """The passages of WRITTEN or LEFT_OUT with their questions: `articles.LANGUAGE` those with a title, `ours.LANGUAGE` the others.
 
-    Passages of one title are about one thing, in several languages.
+    Passages of one title are about one thing, in several languages. What one of them does not answer another may: near misses stand alone.
     """
     rows: dict[str, list[Row]] = defaultdict(list)
     beside: dict[str, set[str]] = defaultdict(set)
@@ -53,7 +53,7 @@ def written(path: Path = WRITTEN) -> dict[str, Source]:
             language, context, title = (*parts, "")[:3]
             continue
         _, _, question, answer = parts
-        row = Row("", context, title or language, -1, -1)
+        row = Row("", context, (context if answer == NONE else title) if title else language, -1, -1)
         rows[f"{'articles' if title else 'ours'}.{language}"].append(_asked(row, question, answer))
         beside[row.title].add(context)
     return {
