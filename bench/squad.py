@@ -110,9 +110,11 @@ class Paragraphs:
                 id="d", page_content=context, metadata={"language": detect(context), "title": "", "source": ""}
             )
             chunks = list(split(document, self._encoder.token_spans))
-            vectors = self._encoder.documents([c.page_content for c in chunks])
+            vectors = self._encoder.documents(
+                [c.page_content for c in chunks], [c.metadata["language"] for c in chunks]
+            )
             self._cut[context] = list(zip(chunks, vectors, strict=True))
-        asked = self._encoder.query(question)
+        asked = self._encoder.query(question, detect(question))
         return [Hit(chunk, 1.0, float(vector @ asked)) for chunk, vector in self._cut[context]]
 
     def answer(self, question: str, context: str) -> tuple[str, float]:

@@ -64,7 +64,7 @@ class HybridRetriever(BaseRetriever):
         index: Index = self.index
         k = self.k if k is None else k
         language = language or detect(question)
-        vector = index.encoder.query(question)
+        vector = index.encoder.query(question, language)
         dense = index.store.nearest(vector, max(POOL, 2 * k), documents)
         lexical = self._lexical(question, language, max(POOL, 2 * k), documents)
         hits = [
