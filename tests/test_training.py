@@ -28,6 +28,7 @@ from training import (
     negatives,
     ours,
     parallel,
+    projection,
     stream,
     wording,
 )
@@ -36,7 +37,8 @@ from training.batches import LONGEST, Batch, collate, encode
 from training.calibrate import CROSSED
 from training.fitting import FALSE_REFUSALS, FEATURES, Case, answering, expected_error, figures, quantile
 from training.material import Material
-from training.train import apart, loss, shared, train
+from training.projection import Asked, Same
+from training.train import apart, loss, train
 
 CONTEXTS = [
     "Anna Berg founded the Harbour Museum in 1911. Its first director was Otto Lind. The museum moved to Bergen in 1954. "
@@ -150,14 +152,6 @@ def test_a_group_is_ranked_by_which_window_answers(answered: list[bool], best: l
     assert right < 0.2 and wrong > 3 * right
 
 
-def test_the_tokens_of_a_group_compete_with_those_of_all_its_windows_and_with_none() -> None:
-    place = torch.tensor([0, 2] + [0] * 6 + [0] * stream.GROUP)
-    logits = torch.randn((2 * stream.GROUP, 4), generator=torch.Generator().manual_seed(1))
-    leads = logits[:, 1:] - logits[:, :1]
-    odds = [torch.cat([group.flatten(), torch.zeros(1)]).log_softmax(0) for group in leads.split(stream.GROUP)]
-    assert shared(logits, place).item() == pytest.approx(-(odds[0][3 + 1] + odds[1][-1]).item() / 2, rel=1e-5)
-
-
 def test_views_are_one_window_in_two_wordings(source: data.Source) -> None:
     words = {"en": {"museum": {"de": "Museum"}, "who": {"de": "wer"}, "founded": {"de": "gründete"}}}
     found = {"squadshifts-newwiki.en": source}
@@ -268,6 +262,28 @@ def test_dictionaries_give_headwords_and_short_translations(tmp_path: Path) -> N
 def _digits(number: int) -> str:
     digits = {value: digit for digit, value in dictionaries.DIGITS.items()}
     return (_digits(number // 64) if number > 63 else "") + digits[number % 64]
+
+
+def test_a_projection_brings_questions_to_their_passages() -> None:
+    rng = np.random.default_rng(1)
+    meaning, noise = rng.normal(size=(400, 32)), rng.normal(size=(32, 32))
+
+    def told(rows: np.ndarray, spread: float) -> np.ndarray:
+        return rows + spread * rng.normal(size=rows.shape) @ noise  # what is noise lies in other directions than what is meant
+
+    numbers = np.repeat(np.arange(200), 2)
+    meant = meaning[200 + numbers]
+    same = Same(told(meant, 0.3), told(meant, 0.3), numbers, np.array(["en", "fr"] * 200))
+    languages = (np.array([language] * 200) for language in ("en", "fr", "en"))
+    asked = Asked(*(told(meaning[:200], 0.3) for _ in range(3)), *languages)
+    matrix = projection.fit((same, asked), stay=0.001)
+
+    def found(turn: np.ndarray) -> float:
+        fresh = rng.normal(size=(300, 32))
+        a, b = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True) for vectors in (told(fresh, 0.3) @ turn, told(fresh, 0.3) @ turn))
+        return float(((a @ b.T).argmax(axis=1) == np.arange(300)).mean())
+
+    assert found(matrix) > found(np.eye(32)) + 0.03
 
 
 def test_false_claims_differ_where_they_say_and_true_ones_have_evidence(source: data.Source) -> None:

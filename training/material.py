@@ -15,7 +15,7 @@ from training import claims, cloze, data, lexicon, negatives, ours, parallel, sp
 from training.batches import Batch, Streams, batches
 from training.data import Example
 
-CLAIMS, GROUPS = 0.17, 0.3  # of the batches check claims or rank groups of short windows; the others read
+CLAIMS, GROUPS = 0.17, 0.2  # of the batches check claims or rank groups of short windows; the others read
 VIEWS = 0.3  # of the batches, where there are any, show windows of the files with two wordings of the question
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from index.embed import SentenceEncoder
+from index.embed import VERSION, SentenceEncoder
 from index.language import detect
 from training.data import Source
 
@@ -25,7 +25,8 @@ BLOCK = 512  # questions compared at once
 def mine(found: dict[str, Source], cache: Path, asked: dict[str, Source] | None = None) -> dict[str, dict[str, list[str]]]:
     """File → question → contexts of `found`, hardest first, for its own questions or for those of `asked`.
 
-    The nearest of each question are kept in `cache` (npz), and the contexts' vectors beside it (minutes): only new questions are asked.
+    The nearest of each question are kept in `cache` (npz), and the contexts' vectors beside it (minutes), both under the vectors'
+    version: only new questions are asked.
     """
     contexts = [(name, c) for name, source in found.items() for kept in source.contexts.values() for c in kept]
     questions = asked or found
@@ -33,7 +34,7 @@ def mine(found: dict[str, Source], cache: Path, asked: dict[str, Source] | None 
     spoken = {name: [detect(row.question) if asked else found[name].language for row in kept] for name, kept in rows.items()}
     wanted = {_key(question.question, language): (question.question, language)
               for name, kept in rows.items() for question, language in zip(kept, spoken[name], strict=True)}  # fmt: skip
-    nearest = _nearest(wanted, found, contexts, cache)
+    nearest = _nearest(wanted, found, contexts, cache.with_suffix(f".{VERSION}.npz"))
     own: dict[tuple[str, str], set[str]] = defaultdict(set)  # of whatever else the same question is asked
     for name, kept in rows.items():
         for row in kept:
@@ -71,7 +72,7 @@ def _nearest(
             missing[language].append(key)
     if missing:
         encoder = SentenceEncoder()
-        vectors = _vectors(encoder, found, contexts, cache.with_name("contexts.npz"))
+        vectors = _vectors(encoder, found, contexts, cache.with_name(f"contexts.{VERSION}.npz"))
         for language, keys in missing.items():
             for block in (keys[i : i + BLOCK] for i in range(0, len(keys), BLOCK)):
                 asked = encoder.queries([wanted[key][0] for key in block], language)

@@ -15,7 +15,7 @@ ASKED = Path(__file__).parent / "asked.tsv"  # row id, language, question
 ANSWERED = Path(__file__).parent / "answered.tsv"  # the same, and the answer as the row's context has it first
 MISSED = Path(__file__).parent / "missed.tsv"  # row id, language and question, which the row's context does not answer
 WRITTEN = Path(__file__).parent / "written.tsv"  # language, passage, title if any; below it, indented, language, question and answer
-WEIGHTS = {"ours": 3, "articles": 8}  # of a question about a passage of our own, beside one about the files': newer to the reader
+WEIGHT = 3  # of a question about a passage of our own, beside one about the files': it is newer to the reader
 LEFT_OUT = Path(__file__).parent / "left_out.tsv"  # the same, for calibration: never trained on
 NONE = "-"  # in the place of an answer that the passage does not have
 
@@ -65,7 +65,7 @@ def written(path: Path = WRITTEN) -> dict[str, Source]:
 def sources(found: dict[str, Source]) -> dict[str, Source]:
     """Rows of the data files with our questions, beside all the contexts there are; and the passages of our own.
 
-    Each weighs in the stream as much as it has rows, the passages of our own as many times as WEIGHTS says.
+    Each weighs in the stream as much as it has rows, the passages of our own WEIGHT times as much.
     """
     asked, told, missed, made = by_row(), answered(), by_row(MISSED), {}
     rows_of = Counter(row.id for source in found.values() for row in source.rows)
@@ -79,7 +79,7 @@ def sources(found: dict[str, Source]) -> dict[str, Source]:
             made[name] = Source(source.language, rows, source.contexts)
     made |= written()
     for name, source in made.items():
-        source.share = len(source.rows) * WEIGHTS.get(name.split(".")[0], 1)
+        source.share = len(source.rows) * (WEIGHT if name not in found else 1)
         source.beside.clear()  # no follow-ups: the question before would be in another language, or the same one
     return made
 

@@ -22,7 +22,7 @@ SWITCHED_RIVALS = 0.7  # of the questions about what is retrieved
 TOLD = 0.2  # of the windows, translated, where there are translations
 CLAIMS_ACROSS = 0.5  # of the claims
 GROUP, ABSENT = 8, 0.25  # windows that compete for a question; the share of groups where none answers it
-SHORT_BUDGETS = (60, 120, 200, 300, 400)  # characters of a window in a group
+SHORT_BUDGETS = (60, 120, 120, 200, 300)  # characters of a window in a group
 
 
 class Corpus(NamedTuple):
