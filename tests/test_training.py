@@ -546,6 +546,7 @@ def test_an_articles_passages_in_other_languages_are_its_questions_rivals(tmp_pa
     path = tmp_path / "written.tsv"
     path.write_text(
         "de\tDer Turm ist aus Granit.\tTurm\n\ten\tWhat is the tower made of?\tGranit\n"
+        "\ten\tHow many steps has it?\t-\n"
         "fr\tLe phare compte 161 marches.\tTurm\n\tde\tWie viele Stufen hat er?\t161 marches\n"
         "fr\tLa boulangerie ouvre à six heures.\n\ten\tWhen does it open?\tà six heures\n",
         encoding="utf-8",
@@ -554,6 +555,7 @@ def test_an_articles_passages_in_other_languages_are_its_questions_rivals(tmp_pa
     assert own.keys() == {"articles.de", "articles.fr", "ours.fr"}
     near = ours.with_siblings({name: {"What is the tower made of?": ["a", "b"]} if name == "articles.de" else {} for name in own}, own)
     assert near["articles.de"]["What is the tower made of?"] == ["a", "b"] + 2 * ["Le phare compte 161 marches."]
+    assert near["articles.de"]["How many steps has it?"] == []  # another of its passages may answer what this one does not
     assert near["articles.fr"]["Wie viele Stufen hat er?"] == ["Der Turm ist aus Granit."] and near["ours.fr"] == {}
 
 
