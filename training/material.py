@@ -16,7 +16,6 @@ from training.batches import Batch, Streams, batches
 from training.data import Example
 
 CLAIMS, GROUPS = 0.17, 0.2  # of the batches check claims or rank groups of short windows; the others read
-VIEWS = 0.3  # of the batches, where there are any, show windows of the files with two wordings of the question
 
 
 @dataclass(slots=True)
@@ -63,7 +62,7 @@ class Material:
         return stream.mixed(stream.groups(self.files, seed), [stream.groups(self.own, seed + 5)], across, seed + 6)
 
     def reading(self, tokenizer: PairTokenizer, seed: int, size: int, negative: float, across: float, views: float) -> Iterator[Batch]:
-        """The reader's batches of `size` windows, `negative` of them without the answer; `across` and `views` as in `stream` and here."""
+        """The reader's batches of `size` windows, `negative` of them without the answer; `across` and `views` as in `train.Scale`."""
         read = stream.mixed(stream.stream(self.files, seed, negative), self.asked(seed + 8, negative), across, seed + 7)
         streams: Streams = {
             "read": (([example] for example in read), 1 - CLAIMS - GROUPS - views),

@@ -28,7 +28,7 @@ class Scale(NamedTuple):
     encoder: float  # learning rates
     heads: float
     dropout: float
-    views: float  # of the batches; see `material`
+    views: float  # of the batches show windows of the files with two wordings of the question
     save: int  # steps between checkpoints
     across: float  # of the windows outside views, and of the groups, are for questions of our own and cloze questions
 
