@@ -16,7 +16,7 @@ import tempfile
 import time
 import zlib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -38,11 +38,11 @@ class QuickEncoder:
 
     name = "quick"
 
-    def documents(self, texts: list[str], languages: Sequence[str] = ()) -> np.ndarray:
+    def documents(self, texts: list[str]) -> np.ndarray:
         """See `index.embed.Encoder`."""
         return np.stack([self.query(text) for text in texts]) if texts else np.empty((0, 384), "f4")
 
-    def query(self, text: str, language: str = "") -> np.ndarray:
+    def query(self, text: str) -> np.ndarray:
         """See `index.embed.Encoder`."""
         vector = np.random.default_rng(zlib.crc32(text.encode())).standard_normal(384, dtype="f4")
         return vector / np.linalg.norm(vector)

@@ -55,10 +55,11 @@ def refusals(
     for language in sorted(items):
         for i in rng.sample(sorted(items[language]), min(sample, len(items[language]))):
             question, own = items[language][i].question, {items[lang][i].context for lang in pool}
-            hits = retriever.hits(question, K + 4 * len(pool), documents=documents)
-            others = [hit for hit in hits if text(hit) not in own]
+            more = retriever.hits(question, K + 4 * len(pool), documents=documents)
+            others = [hit for hit in more if text(hit) not in own][:K]
             with_it, without = (
-                max(reader.read(question, worth_reading(some[:K])), key=lambda r: r.relevance) for some in (hits, others)
+                max(reader.read(question, worth_reading(hits)), key=lambda reading: reading.relevance)
+                for hits in (retriever.hits(question, K, documents=documents), others)
             )
             present.append(with_it.relevance)
             absent.append(without.relevance)

@@ -46,15 +46,10 @@ def load(folder: Path) -> Pool:
 
 
 def encode(pool: Pool) -> tuple[np.ndarray, np.ndarray]:
-    """Unit vectors of the sentences and of the questions, as the embedder alone gives them."""
-    encoder = SentenceEncoder(centred=False)
+    """Unit vectors of the sentences and of the questions."""
+    encoder = SentenceEncoder()
     sentences = encoder.documents([text for _, text in pool.sentences])
     return sentences, encoder.queries([text for _, text in pool.questions])
-
-
-def centred(rows: list[tuple[str, str]], vectors: np.ndarray, kind: str) -> np.ndarray:
-    """The vectors as the index keeps them: without the mean of each row's language, and projected."""
-    return SentenceEncoder().centre(vectors, kind, [language for language, _ in rows])
 
 
 def figures(pool: Pool, sentences: np.ndarray, questions: np.ndarray) -> dict[str, float]:

@@ -29,7 +29,6 @@ ARTICLES = {
     "en": re.compile(r"\b(a|an|the)\b"),
     "fr": re.compile(r"\b(le|la|les|un|une|des|du|de|au|aux)\b|\b[ldcjmnst]['’]"),
 }
-NEARNESS = 20.0  # a chunk's cosine beside its span's lead: inside a paragraph it says less than relevance makes of it (left-out questions)
 PUNCTUATION = set(string.punctuation) | set("’‘“”«»…–—")
 CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]")
 
@@ -110,11 +109,9 @@ class Paragraphs:
                 id="d", page_content=context, metadata={"language": detect(context), "title": "", "source": ""}
             )
             chunks = list(split(document, self._encoder.token_spans))
-            vectors = self._encoder.documents(
-                [c.page_content for c in chunks], [c.metadata["language"] for c in chunks]
-            )
+            vectors = self._encoder.documents([c.page_content for c in chunks])
             self._cut[context] = list(zip(chunks, vectors, strict=True))
-        asked = self._encoder.query(question, detect(question))
+        asked = self._encoder.query(question)
         return [Hit(chunk, 1.0, float(vector @ asked)) for chunk, vector in self._cut[context]]
 
     def answer(self, question: str, context: str) -> tuple[str, float]:
@@ -122,8 +119,8 @@ class Paragraphs:
         readings = [r for r in self.reader.read(question, self.hits(question, context)) if r.spans]
         if not readings:
             return "", 0.0
-        span = max(readings, key=lambda r: r.spans[0].score + NEARNESS * r.hit.dense_score).spans[0]
-        return context[span.start : span.end], max(reading.relevance for reading in readings)
+        best = max(readings, key=lambda reading: reading.relevance)
+        return context[best.spans[0].start : best.spans[0].end], best.relevance
 
 
 def measure(

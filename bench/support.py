@@ -70,7 +70,7 @@ class Simple:
         """Of the sentence and the nearest sentence of the passage."""
         language = detect(claim.window)
         shown = [claim.window[a:b] for a, b in sentences(claim.window, language)]
-        vectors = self._encoder.documents([claim.text, *shown], [detect(claim.text), *[language] * len(shown)])
+        vectors = self._encoder.documents([claim.text, *shown])
         return float((vectors[1:] @ vectors[0]).max())
 
     def names(self, claim: claims.Claim) -> float:

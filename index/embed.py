@@ -4,23 +4,21 @@ Takes passages and questions; gives unit vectors. The bundled model unless anoth
 first use, since it imports torch (seconds); `Encoder` is what the rest of the product asks for, so tests can pass a small one.
 """
 
-from collections.abc import Sequence
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from threading import Lock
 from typing import Any, Protocol
 
 import numpy as np
-from safetensors.numpy import load_file
 
 from index.split import Range
 from index.weights import NAME, SPECIAL, ModelError, bundled_model, quiet_transformers
 
 BATCH = 4  # texts: their activations stay in the processor's cache, 1.4 times faster than 32 (docs/indexing.md)
 EMBEDDER = Path(__file__).parent / "embedder.safetensors"  # the bundled model's upper layers as `training.embedder` left them
-MEANS = Path(__file__).parent / "languages.safetensors"
 RANGES = Path(__file__).parent / "ranges.json"
-VERSION = "5"  # of the vectors: raise it when the same text would get another one; an index records it
+RECENT = 4  # questions whose vectors are kept: what finds passages asks for one, and what reads them again
+VERSION = "6"  # of the vectors: raise it when the same text would get another one; an index records it
 
 
 class Encoder(Protocol):
@@ -28,10 +26,10 @@ class Encoder(Protocol):
 
     name: str
 
-    def documents(self, texts: list[str], languages: Sequence[str] = ()) -> np.ndarray:
-        """Unit vectors (texts, dimension), float32, of passages, each in its language (ISO 639-1; none where not known)."""
+    def documents(self, texts: list[str]) -> np.ndarray:
+        """Unit vectors (texts, dimension), float32, of passages."""
 
-    def query(self, text: str, language: str = "") -> np.ndarray:
+    def query(self, text: str) -> np.ndarray:
         """The unit vector (dimension,) of a question, float32."""
 
     def token_spans(self, texts: list[str]) -> list[list[Range]]:
@@ -41,31 +39,15 @@ class Encoder(Protocol):
 class SentenceEncoder:
     """Any sentence-transformers model, by local path or name; the bundled one by default.
 
-    The bundled model ranks passages in the question's own language first. Its vectors are therefore centred: their
-    language's mean, measured on text that says the same in each language, is taken away, and what is left is turned by a matrix
-    that was trained to bring questions to their passages across languages (`training.languages`).
+    The bundled model would rank passages in the question's own language first; its upper layers are therefore retrained to bring
+    questions to their passages across languages (`training.embedder`).
     """
 
-    def __init__(self, name: str = NAME, centred: bool = True, exact: bool = False) -> None:
+    def __init__(self, name: str = NAME, exact: bool = False) -> None:
         """`exact` runs the bundled model in torch's float32, not in 8-bit integers (`quantised`)."""
         self.name, self._exact = name, exact
-        self._centred = centred and name == NAME
         self._lock = Lock()
-
-    @cached_property
-    def _means(self) -> dict[str, np.ndarray]:
-        """`passage.LANGUAGE` and `query.LANGUAGE` → mean vector (dimension,); `projection` → matrix (dimension, dimension)."""
-        return {key: value.astype("f4") for key, value in load_file(MEANS).items()} if self._centred else {}
-
-    def centre(self, vectors: np.ndarray, kind: str, languages: Sequence[str]) -> np.ndarray:
-        """Unit vectors without their languages' means, projected, unit again; `kind` is "passage" or "query".
-
-        English's mean stands in for a language that is not in the table, or not known.
-        """
-        if not self._means or not len(vectors):
-            return vectors
-        moved = without_means(vectors, kind, languages or [""] * len(vectors), self._means) @ self._means["projection"]
-        return moved / np.linalg.norm(moved, axis=-1, keepdims=True)
+        self._recent = lru_cache(RECENT)(self._query)
 
     @cached_property
     def folder(self) -> str:
@@ -90,23 +72,28 @@ class SentenceEncoder:
                 f"cite index seeds --embedder FOLDER --rebuild"
             ) from error
 
-    def documents(self, texts: list[str], languages: Sequence[str] = ()) -> np.ndarray:
+    def documents(self, texts: list[str]) -> np.ndarray:
         """See `Encoder`; the model's own prompt for documents is used."""
+        return self._encoded(self.model.encode_document, texts)
+
+    def query(self, text: str) -> np.ndarray:
+        """See `Encoder`; the model's own prompt for queries is used."""
+        return self._recent(text)
+
+    def _query(self, text: str) -> np.ndarray:
+        vector: np.ndarray = self.queries([text])[0]
+        vector.setflags(write=False)
+        return vector
+
+    def queries(self, texts: list[str]) -> np.ndarray:
+        """Unit vectors (texts, dimension) of questions."""
+        return self._encoded(self.model.encode_query, texts)
+
+    def _encoded(self, encode: Any, texts: list[str]) -> np.ndarray:
         if not texts:
             return np.empty((0, self.model.get_embedding_dimension()), dtype=np.float32)
-        vectors = self.model.encode_document(
-            texts, batch_size=BATCH, normalize_embeddings=True, show_progress_bar=False
-        )
-        return self.centre(vectors, "passage", languages)
-
-    def query(self, text: str, language: str = "") -> np.ndarray:
-        """See `Encoder`; the model's own prompt for queries is used."""
-        return self.queries([text], language)[0]
-
-    def queries(self, texts: list[str], language: str = "") -> np.ndarray:
-        """Unit vectors (texts, dimension) of questions in one language."""
-        vectors = self.model.encode_query(texts, batch_size=BATCH, normalize_embeddings=True, show_progress_bar=False)
-        return self.centre(vectors, "query", [language] * len(texts))
+        vectors: np.ndarray = encode(texts, batch_size=BATCH, normalize_embeddings=True, show_progress_bar=False)
+        return vectors
 
     def token_spans(self, texts: list[str]) -> list[list[Range]]:
         """See `Encoder`."""
@@ -114,11 +101,6 @@ class SentenceEncoder:
             return []
         found = self.model.tokenizer(texts, add_special_tokens=False, return_offsets_mapping=True)
         return [[(int(a), int(b)) for a, b in spans] for spans in found["offset_mapping"]]
-
-
-def without_means(vectors: np.ndarray, kind: str, languages: Sequence[str], table: dict[str, np.ndarray]) -> np.ndarray:
-    """The vectors (texts, dimension) without their languages' means; `table` has `KIND.LANGUAGE`, and English for those that it lacks."""
-    return vectors - np.stack([table.get(f"{kind}.{language}", table[f"{kind}.en"]) for language in languages])
 
 
 def bundled_tokenizer() -> Any:

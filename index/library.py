@@ -124,7 +124,7 @@ class Index:
         """Embed chunks and store them; returns their languages, whose BM25 is now behind."""
         languages = [chunk.metadata["language"] for chunk in chunks]
         if chunks:
-            vectors = self.encoder.documents([chunk.page_content for chunk in chunks], languages)
+            vectors = self.encoder.documents([chunk.page_content for chunk in chunks])
             self.stamp()
             self.store.put(chunks, vectors)
         return set(languages)

@@ -62,7 +62,7 @@ class Rag(Runnable[str, Answer]):
         support: Support | None = None,
     ) -> None:
         self.index, self.k = index, k
-        self.reader: Reader = reader or SpanReader()
+        self.reader: Reader = reader or SpanReader(encoder=index.encoder)
         self.retriever = HybridRetriever(index, k)
         self._citer = Citer(index.catalogue)
         self.threshold = self.reader.threshold if threshold is None else threshold

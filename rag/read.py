@@ -4,24 +4,24 @@ Takes a question and hits; gives a `Reading` of each: relevance as a calibrated 
 and spans with offsets in the document. `Engine` runs the network; `Reader` is the seam that tests and other readers use.
 """
 
-import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cached_property
-from math import exp, log
+from math import log
 from pathlib import Path
 from threading import Lock
 from typing import Any, Protocol
 
 import numpy as np
 
-from index.embed import bundled_tokenizer
+from index.embed import Encoder, SentenceEncoder, bundled_tokenizer
 from index.language import detect
+from index.split import sentences
 from index.weights import bundled_model
+from rag.calibration import WEIGHTS, Calibration, Known, sigmoid
+from rag.cite import enclosing
 from rag.spans import spans_of
-from rag.types import Hit, Reading
+from rag.types import Hit, Reading, Span
 
-WEIGHTS = Path(__file__).parent / "weights"
 READER_RANGES = WEIGHTS / "ranges.json"
 LONGEST = 320  # tokens of question and passage together; the encoder's limit is 512
 QUESTION_TOKENS = 128  # of a question that are read: its passage must stay whole
@@ -99,47 +99,16 @@ class QuantisedEngine(TorchEngine):
         return network
 
 
-@dataclass(frozen=True, slots=True)
-class Calibration:
-    """Logistic weights from the network's logits to a probability, fitted by `training.calibrate` on validation data."""
-
-    relevance: float
-    margin: float
-    cosine: float
-    behind: float
-    crossing: float
-    bias: float
-    threshold: float
-    confidence_scale: float
-    confidence_bias: float
-    confidence_ceiling: float
-
-    @classmethod
-    def load(cls, path: Path = WEIGHTS / "calibration.json") -> "Calibration":
-        """The calibration that belongs to the weights."""
-        return cls(**fitted("reader", path))
-
-    def logit(self, relevance: float, margin: float, cosine: float, behind: float, crossing: bool) -> float:
-        """The log-odds that a passage answers.
-
-        From its relevance logit, its best span's lead over "no answer", its cosine with the question, how far that is behind
-        the best cosine among the passages, and whether question and passage are in different languages.
-        """
-        read = self.relevance * relevance + self.margin * margin + self.crossing * crossing
-        return read + self.cosine * cosine + self.behind * behind + self.bias
-
-    def confidence(self, logit: float) -> float:
-        """The probability that the best passage's best span is right, from that passage's log-odds."""
-        return self.confidence_ceiling * sigmoid(self.confidence_scale * logit + self.confidence_bias)
-
-
 class SpanReader:
     """Our own reader over the bundled encoder."""
 
     name = "cite-reader-1"
 
-    def __init__(self, engine: Engine | None = None, calibration: Calibration | None = None) -> None:
-        self.engine = engine or QuantisedEngine()
+    def __init__(
+        self, engine: Engine | None = None, calibration: Calibration | None = None, encoder: Encoder | None = None
+    ) -> None:
+        """`encoder` compares the question with sentences: the one that finds the passages, or the bundled one."""
+        self.engine, self.encoder = engine or QuantisedEngine(), encoder or SentenceEncoder()
         self.calibration = calibration or Calibration.load()
         self.threshold = self.calibration.threshold
 
@@ -154,19 +123,25 @@ class SpanReader:
 
     def read(self, question: str, hits: Sequence[Hit]) -> list[Reading]:
         """See `Reader`; all hits in one batch."""
+        measured = zip(hits, self.measure(question, hits), strict=True)
+        return [Reading(hit, sigmoid(self.calibration.logit(known)), known.spans) for hit, known in measured]
+
+    def measure(self, question: str, hits: Sequence[Hit]) -> list[Known]:
+        """What is known of each hit, in their order."""
         if not hits:
             return []
         pairs = self.encode(question, [hit.chunk.page_content for hit in hits])
         start, end, relevance, _ = self.engine.run(*self.collate(pairs))
-        nearest, language = max(hit.dense_score for hit in hits), detect(question)
-        readings = []
-        for i, (hit, pair) in enumerate(zip(hits, pairs, strict=True)):
-            spans, margin = spans_of(hit, pair, start[i], end[i])
-            behind = nearest - hit.dense_score
-            crossing = hit.chunk.metadata.get("language", language) != language
-            logit = self.calibration.logit(float(relevance[i]), margin, hit.dense_score, behind, crossing)
-            readings.append(Reading(hit, sigmoid(logit), spans))
-        return readings
+        found = [spans_of(hit, pair, start[i], end[i]) for i, (hit, pair) in enumerate(zip(hits, pairs, strict=True))]
+        said = [_said(hit, spans) for hit, (spans, _) in zip(hits, found, strict=True)]
+        once = list(dict.fromkeys(said))  # neighbouring passages share sentences
+        cosines = dict(zip(once, self.encoder.documents(once) @ self.encoder.query(question), strict=True))
+        language = detect(question)
+        return [
+            Known(hit.chunk.metadata.get("language", language) != language, float(relevance[i]), found[i][1],
+                  hit.dense_score, float(cosines[said[i]]), found[i][0])
+            for i, hit in enumerate(hits)
+        ]  # fmt: skip
 
     def encode(self, question: str, passages: Sequence[str], kind: str = "query") -> list[Any]:
         """See `PairTokenizer`; `kind` is the first word."""
@@ -184,11 +159,10 @@ class SpanReader:
         return ids, (ids != PAD).astype(np.int64), passage
 
 
-def fitted(part: str, path: Path) -> dict[str, float]:
-    """One part of the calibration beside the weights."""
-    return json.loads(path.read_text(encoding="utf-8"))[part]
-
-
-def sigmoid(logit: float) -> float:
-    """Log-odds as a probability."""
-    return 1 / (1 + exp(-max(-50.0, min(50.0, logit))))
+def _said(hit: Hit, spans: Sequence[Span]) -> str:
+    """The sentence, or sentences, of the best span; the whole passage where there is none."""
+    text, start = hit.chunk.page_content, hit.start
+    if not spans:
+        return text
+    ranges = list(sentences(text, hit.chunk.metadata.get("language", "en")))
+    return text[slice(*enclosing(ranges, Span(spans[0].start - start, spans[0].end - start, 0.0)))]

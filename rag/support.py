@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Protocol
 
 from index.language import detect
-from rag.read import WEIGHTS, SpanReader, fitted, sigmoid
+from rag.calibration import WEIGHTS, fitted, sigmoid
+from rag.read import SpanReader
 from rag.spans import NO_SPAN, spans_of
 from rag.types import Backing, Hit, Span
 

@@ -40,11 +40,11 @@ class TrigramEncoder:
         self.name = name
         self.encoded = 0
 
-    def documents(self, texts: list[str], languages: Sequence[str] = ()) -> np.ndarray:
+    def documents(self, texts: list[str]) -> np.ndarray:
         self.encoded += len(texts)
         return np.stack([self.query(text) for text in texts]) if texts else np.empty((0, 256), "f4")
 
-    def query(self, text: str, language: str = "") -> np.ndarray:
+    def query(self, text: str) -> np.ndarray:
         vector = np.full(256, 1e-3, "f4")
         for word in WORD.findall(text.lower()):
             padded = f" {word} "

@@ -9,7 +9,6 @@ from torch import nn
 from transformers import BertConfig, BertModel
 
 from index.embed import SentenceEncoder
-from index.language import detect
 from index.quantised import Quantised, multiplies_signed
 from rag.read import QuantisedEngine, SpanReader, TorchEngine
 from training.quantise import ranges
@@ -56,10 +55,9 @@ def test_states_are_nearly_those_of_the_encoder(small: BertModel, signed: bool) 
 @pytest.mark.model
 def test_vectors_are_nearly_those_of_float32_whatever_stands_beside_them() -> None:
     quick, exact = SentenceEncoder(), SentenceEncoder(exact=True)
-    languages = [detect(text) for text in TEXTS]
-    ours, theirs = (encoder.documents(TEXTS, languages) for encoder in (quick, exact))
+    ours, theirs = (encoder.documents(TEXTS) for encoder in (quick, exact))
     assert (ours * theirs).sum(axis=1).min() > 0.99
-    alone = quick.documents(TEXTS[:1], languages[:1])
+    alone = quick.documents(TEXTS[:1])
     assert np.allclose(alone, ours[:1], atol=1e-5)
 
 

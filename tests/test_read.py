@@ -2,14 +2,16 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from conftest import SEED
+from conftest import SEED, TrigramEncoder
 from langchain_core.documents import Document
 
 from rag import Hit, SpanReader
-from rag.read import LONGEST, Calibration
+from rag.calibration import Calibration, Weights, sigmoid
+from rag.read import LONGEST
 from rag.spans import best_spans, spans_of, trim
 
-CALIBRATION = Calibration(1.0, 0.0, 0.0, 0.0, 0.0, 0.0, threshold=0.5, confidence_scale=1.0, confidence_bias=0.0, confidence_ceiling=1.0)
+MARGIN, SENTENCE = Weights(1.0, 0.0, 0.0, 0.0), Weights(0.0, 0.0, 1.0, 0.0)
+CALIBRATION = Calibration(MARGIN, SENTENCE, threshold=0.5, confidence_scale=1.0, confidence_bias=0.0, confidence_ceiling=1.0)
 
 
 def hit(text: str, start: int = 0) -> Hit:
@@ -30,22 +32,35 @@ class PointingEngine:
 
 def test_spans_have_document_offsets() -> None:
     text = "Vladimir Poutine et Emmanuel Macron ont appelé à un cessez-le-feu."
-    readings = SpanReader(PointingEngine(), CALIBRATION).read(
+    readings = SpanReader(PointingEngine(), CALIBRATION, TrigramEncoder()).read(
         "Qui ?", [hit(text, start=100), hit("Rien de plus que cela ici.")]
     )
     span = readings[0].spans[0]
     inside = text[span.start - 100 : span.end - 100]
-    assert inside and inside == inside.strip() and readings[0].relevance > readings[1].relevance
+    assert inside and inside == inside.strip() and len(readings) == 2
+
+
+def test_the_sentence_of_the_best_span_is_compared_with_the_question() -> None:
+    sentence, encoder = "La Lune tourne autour de la Terre.", TrigramEncoder()
+    french = hit(f"{sentence} Les marées viennent du Soleil.", start=100)
+    french.chunk.metadata["language"] = "fr"
+    reader = SpanReader(PointingEngine(), CALIBRATION, encoder)
+    question = "Which body does the Moon orbit?"
+    (known,) = reader.measure(question, [french])
+    assert known.crossing and known.sentence == pytest.approx(float(encoder.documents([sentence])[0] @ encoder.query(question)))
+    (reading,) = reader.read(question, [french])
+    assert reading.relevance == pytest.approx(sigmoid(known.sentence)) and reading.spans == known.spans
+    assert reader.read(question, []) == []
 
 
 def test_a_long_question_leaves_room_for_the_passage() -> None:
-    reader = SpanReader(PointingEngine(), CALIBRATION)
+    reader = SpanReader(PointingEngine(), CALIBRATION, TrigramEncoder())
     pairs = reader.encode("why " * 2000, ["The passage has these words."])
     assert len(pairs[0].ids) <= LONGEST and sum(side == 1 for side in pairs[0].sequence_ids) >= 6
 
 
 def test_of_a_long_passage_the_beginning_is_read() -> None:
-    (pair,) = SpanReader(PointingEngine(), CALIBRATION).encode("why?", ["These are its words. " * 200])
+    (pair,) = SpanReader(PointingEngine(), CALIBRATION, TrigramEncoder()).encode("why?", ["These are its words. " * 200])
     assert len(pair.ids) == LONGEST and sum(side == 1 for side in pair.sequence_ids) > LONGEST - 12
 
 
@@ -62,7 +77,7 @@ def test_best_spans_do_not_overlap_and_stay_in_the_passage() -> None:
 
 def test_a_span_with_half_a_pair_of_brackets_gives_way_to_the_next_best() -> None:
     text = "Norway supplies [its neighbour (Sweden)]; nothing else."
-    (pair,) = SpanReader(PointingEngine(), CALIBRATION).encode("who?", [text])
+    (pair,) = SpanReader(PointingEngine(), CALIBRATION, TrigramEncoder()).encode("who?", [text])
     start, end = np.full((2, len(pair.ids)), -9.0)
     inside = [i for i, side in enumerate(pair.sequence_ids) if side == 1]
     last = next(i for i in inside if pair.offsets[i][1] >= text.index(" (Sweden"))

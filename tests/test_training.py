@@ -5,7 +5,7 @@ import itertools
 import random
 from argparse import Namespace
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import astuple, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from transformers import BertConfig, BertModel
 
 from index import differences
 from index.embed import VERSION, bundled_tokenizer
+from rag.calibration import Calibration, Known, Weights
 from rag.network import ReaderNetwork, load, save
 from rag.read import PairTokenizer
 from training import (
@@ -28,7 +29,6 @@ from training import (
     negatives,
     ours,
     parallel,
-    projection,
     stream,
     wording,
 )
@@ -37,7 +37,6 @@ from training.batches import LONGEST, Batch, collate, encode
 from training.calibrate import CROSSED
 from training.fitting import FALSE_REFUSALS, FEATURES, Case, answering, expected_error, figures, quantile
 from training.material import Material
-from training.projection import Asked, Same
 from training.train import apart, loss, train
 
 CONTEXTS = [
@@ -264,28 +263,6 @@ def _digits(number: int) -> str:
     return (_digits(number // 64) if number > 63 else "") + digits[number % 64]
 
 
-def test_a_projection_brings_questions_to_their_passages() -> None:
-    rng = np.random.default_rng(1)
-    meaning, noise = rng.normal(size=(400, 32)), rng.normal(size=(32, 32))
-
-    def told(rows: np.ndarray, spread: float) -> np.ndarray:
-        return rows + spread * rng.normal(size=rows.shape) @ noise  # what is noise lies in other directions than what is meant
-
-    numbers = np.repeat(np.arange(200), 2)
-    meant = meaning[200 + numbers]
-    same = Same(told(meant, 0.3), told(meant, 0.3), numbers, np.array(["en", "fr"] * 200))
-    languages = (np.array([language] * 200) for language in ("en", "fr", "en"))
-    asked = Asked(*(told(meaning[:200], 0.3) for _ in range(3)), *languages)
-    matrix = projection.fit((same, asked), stay=0.001)
-
-    def found(turn: np.ndarray) -> float:
-        fresh = rng.normal(size=(300, 32))
-        a, b = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True) for vectors in (told(fresh, 0.3) @ turn, told(fresh, 0.3) @ turn))
-        return float(((a @ b.T).argmax(axis=1) == np.arange(300)).mean())
-
-    assert found(matrix) > found(np.eye(32)) + 0.03
-
-
 def test_false_claims_differ_where_they_say_and_true_ones_have_evidence(source: data.Source) -> None:
     names = {"squadshifts-newwiki.en": source}
     kinds = set()
@@ -499,24 +476,25 @@ def test_calibration_figures() -> None:
 
 
 def test_a_question_is_answered_by_the_passage_whose_odds_are_best_or_by_none() -> None:
-    rng, weights, cases = np.random.default_rng(1), np.array([0.0, 1.5, 3.0, -2.0, 0.5, -1.0]), []
-    for _ in range(3000):
-        features = rng.normal(size=(int(rng.integers(1, 9)), len(FEATURES)))
-        odds = np.exp(np.append(features @ weights[:-1] + weights[-1], 0.0))
-        answer = rng.choice(len(odds), p=odds / odds.sum())
-        gold = np.arange(len(features)) == answer
-        cases.append(Case(features, gold, gold, False))
-    assert np.allclose(answering(cases, np.ones(len(cases))), weights, atol=0.2)
+    rng, cases = np.random.default_rng(1), []
+    sides = Weights(1.5, 3.0, -2.0, -1.0), Weights(0.5, 1.0, 2.0, 0.5)
+    made = Calibration(*sides, threshold=0.5, confidence_scale=1.0, confidence_bias=0.0, confidence_ceiling=1.0)
+    for _ in range(4000):
+        known = [Known(bool(rng.random() < 0.5), 0.0, *rng.normal(size=len(FEATURES)), ()) for _ in range(rng.integers(1, 9))]
+        odds = np.exp([*map(made.logit, known), 0.0])
+        gold = np.arange(len(known)) == rng.choice(len(odds), p=odds / odds.sum())
+        cases.append(Case(known, gold, gold, False))
+    for meant, found in zip(sides, answering(cases, np.ones(len(cases))), strict=True):
+        assert astuple(found) == pytest.approx(astuple(meant), abs=0.25)
 
 
 def test_a_calibration_is_measured_on_what_it_was_not_fitted_on() -> None:
     rng = np.random.default_rng(1)
 
     def case(answers: bool, crossed: bool) -> Case:
-        features = rng.normal(size=(8, 5))
         gold = np.arange(8) == (0 if answers else -1)
-        features[gold, :2] += 3
-        return Case(features, gold, gold & (rng.random() < 0.8), crossed)
+        features = rng.normal(size=(8, len(FEATURES))) + 3 * gold[:, None] * [1, 1, 0]
+        return Case([Known(crossed, 0.0, *row, ()) for row in features], gold, gold & (rng.random() < 0.8), crossed)
 
     found = figures([(case(True, bool(i % 3)), case(False, bool(i % 3))) for i in range(600)])
     assert found["same language: questions"] == 200 and found["across languages: AUROC"] > 0.9

@@ -20,23 +20,22 @@ import numpy as np
 
 from index import Index, build
 from index.language import detect
-from rag import HybridRetriever, Reading, SpanReader
+from rag import Hit, HybridRetriever, SpanReader
 from rag.answer import K
-from rag.read import WEIGHTS
+from rag.calibration import WEIGHTS, Known
 from rag.retrieve import worth_reading
-from rag.spans import NO_SPAN
 from training import data
-from training.fitting import FEATURES, RAW, Case, figures, fit
+from training.fitting import UNFITTED, Case, figures, fit
 from training.ours import LEFT_OUT, by_row, written
 
+OWN = 4  # passages of the question's own paragraph, at most
 SIBLINGS = 4  # other paragraphs of the same article that stand beside each left-out one: near misses
 CROSSED = Path(__file__).parent / "crossed.tsv"  # row id, language, question
 
 
 def cases(folder: Path, contexts: int, questions: int, seed: int = 1) -> Iterator[tuple[Case, Case]]:
     """For each question, its readings with the answer among the passages, and without."""
-    rng, ours = random.Random(seed), by_row(CROSSED)
-    reader = SpanReader(calibration=RAW)
+    rng, ours, reader = random.Random(seed), by_row(CROSSED), SpanReader(calibration=UNFITTED)
     asked: list[tuple[data.Row, str, bool]] = []
     with tempfile.TemporaryDirectory() as place:
         texts = Path(place) / "texts"
@@ -58,7 +57,7 @@ def cases(folder: Path, contexts: int, questions: int, seed: int = 1) -> Iterato
             build(index, [texts])
             retriever = HybridRetriever(index)
             for row, question, switched in asked:
-                yield _pair(row, question, switched, reader.read(question, retriever.hits(question, K + 4)), index)
+                yield _pair(row, question, switched, retriever, reader)
 
 
 def _put(folder: Path, name: str, contexts: Iterable[str]) -> None:
@@ -66,34 +65,27 @@ def _put(folder: Path, name: str, contexts: Iterable[str]) -> None:
         (folder / f"{name}.{number}.txt").write_text(context, encoding="utf-8", newline="")
 
 
-def _pair(row: data.Row, question: str, switched: bool, readings: list[Reading], index: Index) -> tuple[Case, Case]:
-    own = [index.catalogue.get(r.hit.chunk.metadata["document"]).page_content == row.context for r in readings]  # type: ignore[union-attr]
-    others = [reading for reading, is_own in zip(readings, own, strict=True) if not is_own]
-    language = detect(question)
-    return (
-        _case(row, readings[:K], own[:K], language, switched),
-        _case(row, others[:K], [False] * len(others[:K]), language, switched),
-    )
+def _pair(row: data.Row, question: str, switched: bool, retriever: HybridRetriever, reader: SpanReader) -> tuple[Case, Case]:
+    def is_own(hit: Hit) -> bool:
+        return retriever.index.catalogue.get(hit.chunk.metadata["document"]).page_content == row.context
+
+    others = [hit for hit in retriever.hits(question, K + OWN) if not is_own(hit)]
+    shown = [worth_reading(hits) for hits in (retriever.hits(question, K), others[:K])]
+    every = {str(hit.chunk.id): hit for hits in shown for hit in hits}
+    known = dict(zip(every, reader.measure(question, list(every.values())), strict=True))
+    with_it, without = ([(hit, known[str(hit.chunk.id)], is_own(hit)) for hit in hits] for hits in shown)
+    return _case(row, with_it, switched), _case(row, without, switched)
 
 
-def _case(row: data.Row, readings: list[Reading], own: list[bool], language: str, switched: bool) -> Case:
-    features, gold, right = [], [], []
-    read = {id(hit) for hit in worth_reading([reading.hit for reading in readings])}
-    nearest = max((reading.hit.dense_score for reading in readings), default=0.0)
-    for reading, is_own in zip(readings, own, strict=True):
-        if id(reading.hit) not in read:
-            continue
-        start, meta = reading.hit.start, reading.hit.chunk.metadata
-        probability = min(max(reading.relevance, 1e-9), 1 - 1e-9)
-        span = reading.spans[0] if reading.spans else None
-        logit, cosine = np.log(probability / (1 - probability)), reading.hit.dense_score
-        margin, crossing = span.score if span else NO_SPAN, meta["language"] != language
-        features.append((logit, margin, cosine, nearest - cosine, crossing))
-        gold.append(is_own and start < row.end and row.start < meta["end"])
+def _case(row: data.Row, read: list[tuple[Hit, Known, bool]], switched: bool) -> Case:
+    gold, right = [], []
+    for hit, known, is_own in read:
+        gold.append(is_own and hit.start < row.end and row.start < hit.chunk.metadata["end"])
+        span = known.spans[0] if known.spans else None
         shared = max(0, min(span.end, row.end) - max(span.start, row.start)) if span else 0
         longer = max(span.end - span.start, row.end - row.start) if span else 1
         right.append(bool(is_own and shared / longer >= 0.5))
-    return Case(np.array(features, float).reshape(-1, len(FEATURES)), np.array(gold, bool), np.array(right, bool), switched)
+    return Case([known for _, known, _ in read], np.array(gold, bool), np.array(right, bool), switched)
 
 
 def write(path: Path, **parts: dict[str, float]) -> None:

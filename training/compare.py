@@ -17,7 +17,7 @@ from rag.read import SpanReader, TorchEngine
 from rag.types import Hit
 from training import data
 from training.calibrate import CROSSED
-from training.fitting import RAW
+from training.fitting import UNFITTED
 from training.ours import by_row
 
 QUESTIONS = {"piaf.fr": 120, "squadshifts-newwiki.en": 70, "squadshifts-reddit.en": 30, "jaquad.ja": 50, "drcd.zh": 50,
@@ -50,7 +50,7 @@ def compare(reader: SpanReader, asked: list[Case]) -> dict[str, float]:
     """The figures of one reader."""
     scores, right, wrong = (defaultdict[bool, list[float]](list) for _ in range(3))
     for across, language, question, window, answer, other in asked:
-        read = reader.read(question, [_hit(text) for text in (window, other) if text])
+        read = reader.measure(question, [_hit(text) for text in (window, other) if text])
         said = read[0].spans[0] if read[0].spans else None
         text = window[said.start : said.end] if said else ""
         scores[across].append(score(text, (answer,), characters if language in ("ja", "zh") else normalised)[0])
@@ -76,7 +76,7 @@ def main() -> None:
     options = parser.parse_args()
     asked = cases(options.data)
     for path in options.weights:
-        told = compare(SpanReader(TorchEngine(path), RAW), asked)
+        told = compare(SpanReader(TorchEngine(path), UNFITTED), asked)
         print(path, *(f"{name} {value:.3f}" for name, value in told.items()), sep="  ", flush=True)
 
 

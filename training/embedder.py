@@ -2,8 +2,7 @@
 
 Takes questions with their passages, in the same and in other languages, what retrieval puts beside these and does not answer, and texts
 that say the same in many languages; writes `index/embedder.safetensors`, differences from the bundled encoder that `index.embed` adds to
-it. Trained by contrast within large batches (InfoNCE), questions to passages and back; `training.languages` then measures the
-languages' means anew.
+it. Trained by contrast within large batches (InfoNCE), questions to passages and back.
 """
 
 import argparse

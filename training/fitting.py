@@ -3,6 +3,7 @@
 Takes `Case`s, which `calibrate` reads; gives a `Calibration`, and how it does on questions that it was not fitted on.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -10,29 +11,28 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import expit, logsumexp
 
-from rag.read import Calibration, sigmoid
+from rag.calibration import Calibration, Known, Weights, sigmoid
 
 FALSE_REFUSALS = 0.10  # share of answerable questions that the threshold may refuse, half of them asked across languages
 FOLDS = 5  # of the questions: each is measured with what was fitted on the others
-FEATURES = ("relevance", "margin", "cosine", "behind", "crossing")
-RAW = Calibration(  # the relevance logit alone
-    1.0, 0.0, 0.0, 0.0, 0.0, 0.0, threshold=0.5, confidence_scale=1.0, confidence_bias=0.0, confidence_ceiling=1.0
-)
+FEATURES = ("margin", "cosine", "sentence")
+PLAIN = Weights(1.0, 0.0, 0.0, 0.0)  # the margin alone
+UNFITTED = Calibration(PLAIN, PLAIN, threshold=0.5, confidence_scale=1.0, confidence_bias=0.0, confidence_ceiling=1.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
     """The readings of one question; `gold` says which passages hold the answer, `right` which best spans are it."""
 
-    features: np.ndarray  # (passages, FEATURES)
-    gold: np.ndarray
+    known: Sequence[Known]
+    gold: np.ndarray  # (passages,)
     right: np.ndarray
     crossed: bool  # whether the question was asked in another language than its answer's
 
 
 def top(made: Calibration, case: Case) -> tuple[float, bool]:
     """The best passage's log-odds, and whether its best span is right."""
-    scores = [made.logit(*features) for features in case.features]
+    scores = [made.logit(known) for known in case.known]
     best = int(np.argmax(scores))
     return scores[best], bool(case.right[best])
 
@@ -42,8 +42,8 @@ def fit(pairs: list[tuple[Case, Case]]) -> Calibration:
     everything = [case for pair in pairs for case in pair]
     share = float(np.mean([case.crossed for case in everything]))
     weight = {True: 0.5 / share, False: 0.5 / (1 - share)}
-    weights = answering(everything, np.array([weight[case.crossed] for case in everything]))
-    made = replace(RAW, **dict(zip((*FEATURES, "bias"), weights.tolist(), strict=True)))
+    same, across = answering(everything, np.array([weight[case.crossed] for case in everything]))
+    made = replace(UNFITTED, same=same, across=across)
     answerable = [(top(made, present)[0], weight[present.crossed]) for present, _ in pairs if present.gold.any()]
     tops = [top(made, case) for case in everything]
     scores, right = (np.array(column) for column in zip(*tops, strict=True))
@@ -52,32 +52,40 @@ def fit(pairs: list[tuple[Case, Case]]) -> Calibration:
     return replace(made, threshold=threshold, confidence_scale=scale, confidence_bias=bias, confidence_ceiling=ceiling)
 
 
-def answering(cases: list[Case], weights: np.ndarray) -> np.ndarray:
-    """The likeliest weights of FEATURES and bias, if a question is answered by one of its passages, by their odds, or by none, with odds 1.
+def answering(cases: Sequence[Case], weights: np.ndarray) -> tuple[Weights, Weights]:
+    """The likeliest weights of what is known, in the question's language and across, of questions that weigh `weights`.
 
-    So they are used: what counts is the best passage, not each. On 1,304 left-out questions this refuses more across languages than a
-    logistic regression of each passage's own label (0.60 for 0.57 at 10 % false refusals; `training/README.md`).
+    A question is answered by one of its passages, by their odds, or by none, with odds 1. So they are used: what counts is the best
+    passage, not each. It refuses more across languages than a logistic regression of each passage's own label (`training/README.md`).
     """
-    longest = max(len(case.gold) for case in cases)
-    features = np.zeros((len(cases), longest, len(FEATURES)))
+    longest, size = max(len(case.gold) for case in cases), len(FEATURES)
+    features = np.zeros((len(cases), longest, size + 1))
+    sides = np.zeros((2, len(cases), longest))
     there, right = (np.full((len(cases), longest + 1), -np.inf) for _ in range(2))
     there[:, longest] = 0.0
     for i, case in enumerate(cases):
-        features[i, : len(case.gold)], there[i, : len(case.gold)] = case.features, 0.0
-        right[i, : len(case.gold)][case.gold] = 0.0
+        count = len(case.known)
+        features[i, :count] = [[*(getattr(known, name) for name in FEATURES), 1.0] for known in case.known]
+        sides[:, i, :count] = [[not known.crossing for known in case.known], [known.crossing for known in case.known]]
+        there[i, :count] = 0.0
+        right[i, :count][case.gold] = 0.0
         right[i, longest] = -np.inf if case.gold.any() else 0.0
-    known = features[there[:, :longest] == 0]
-    middle, spread = known.mean(axis=0), known.std(axis=0) + 1e-9
-    scaled = (features - middle) / spread
+    shown = features[there[:, :longest] == 0][:, :size]
+    middle, spread = shown.mean(axis=0), shown.std(axis=0) + 1e-9
+    features[..., :size] = (features[..., :size] - middle) / spread
 
     def surprise(values: np.ndarray) -> tuple[float, np.ndarray]:
-        odds = np.concatenate([scaled @ values[:-1] + values[-1], np.zeros((len(cases), 1))], axis=1) + there
+        odds = np.einsum("scp,cpf,sf->cp", sides, features, values.reshape(2, size + 1))
+        odds = np.concatenate([odds, np.zeros((len(cases), 1))], axis=1) + there
         every, gold = logsumexp(odds, axis=1, keepdims=True), logsumexp(odds + right, axis=1, keepdims=True)
         off = (np.exp(odds - every) - np.exp(odds + right - gold))[:, :longest] * weights[:, None]
-        return float(weights @ (every - gold)[:, 0]), np.append(np.einsum("cp,cpf->f", off, scaled), off.sum())
+        return float(weights @ (every - gold)[:, 0]), np.einsum("cp,scp,cpf->sf", off, sides, features).ravel()
 
-    found = minimize(surprise, np.zeros(len(FEATURES) + 1), jac=True, method="L-BFGS-B").x
-    return np.append(found[:-1] / spread, found[-1] - (found[:-1] / spread) @ middle)
+    found = minimize(surprise, np.zeros(2 * (size + 1)), jac=True, method="L-BFGS-B").x.reshape(2, size + 1)
+    found[:, :size] /= spread
+    found[:, size] -= found[:, :size] @ middle
+    same, across = (Weights(**dict(zip((*FEATURES, "bias"), row.tolist(), strict=True))) for row in found)
+    return same, across
 
 
 def confidence(scores: np.ndarray, right: np.ndarray, weights: np.ndarray) -> tuple[float, float, float]:

@@ -1,7 +1,7 @@
 """The passages that our own retrieval would put beside the right one, for each training question.
 
 Takes the training sources, our questions about them and the product's encoder; gives, for each row, the contexts of all files and
-languages whose centred vectors lie nearest its question and that do not hold its answer: what the reader will have to tell from the
+languages whose vectors lie nearest its question and that do not hold its answer: what the reader will have to tell from the
 right passage.
 """
 
@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 
 from index.embed import VERSION, SentenceEncoder
-from index.language import detect
 from training.data import Source
 
 NEAREST = 24  # contexts looked at for each question
@@ -30,10 +29,8 @@ def mine(found: dict[str, Source], cache: Path, asked: dict[str, Source] | None 
     """
     contexts = [(name, c) for name, source in found.items() for kept in source.contexts.values() for c in kept]
     questions = asked or found
-    rows = {name: questions[name].rows[:: max(1, len(questions[name].rows) // PER_FILE)] for name in questions}
-    spoken = {name: [detect(row.question) if asked else found[name].language for row in kept] for name, kept in rows.items()}
-    wanted = {_key(question.question, language): (question.question, language)
-              for name, kept in rows.items() for question, language in zip(kept, spoken[name], strict=True)}  # fmt: skip
+    rows = {name: source.rows[:: max(1, len(source.rows) // PER_FILE)] for name, source in questions.items()}
+    wanted = {_key(row.question): row.question for kept in rows.values() for row in kept}
     nearest = _nearest(wanted, found, contexts, cache.with_suffix(f".{VERSION}.npz"))
     own: dict[tuple[str, str], set[str]] = defaultdict(set)  # of whatever else the same question is asked
     for name, kept in rows.items():
@@ -43,42 +40,35 @@ def mine(found: dict[str, Source], cache: Path, asked: dict[str, Source] | None 
         name: {
             row.question: [
                 contexts[i][1]
-                for i in nearest[_key(row.question, language)]
+                for i in nearest[_key(row.question)]
                 if contexts[i][1] not in own[name, row.question]
                 and (row.start < 0 or row.context[row.start : row.end].lower() not in contexts[i][1].lower())
             ][:KEPT]
-            for row, language in zip(rows[name], spoken[name], strict=True)
+            for row in kept
         }
-        for name in rows
+        for name, kept in rows.items()
     }
 
 
-def _key(question: str, language: str) -> int:
+def _key(question: str) -> int:
     """What a question is found by in the cache."""
-    return int.from_bytes(blake2b(f"{language} {question}".encode(), digest_size=8).digest(), "big")
+    return int.from_bytes(blake2b(question.encode(), digest_size=8).digest(), "big")
 
 
-def _nearest(
-    wanted: dict[int, tuple[str, str]], found: dict[str, Source], contexts: list[tuple[str, str]], cache: Path
-) -> dict[int, np.ndarray]:
-    """Key → the NEAREST contexts (their numbers) of each wanted (question, language), from the cache where it has them."""
+def _nearest(wanted: dict[int, str], found: dict[str, Source], contexts: list[tuple[str, str]], cache: Path) -> dict[int, np.ndarray]:
+    """Key → the NEAREST contexts (their numbers) of each wanted question, from the cache where it has them."""
     known: dict[int, np.ndarray] = {}
     if cache.exists():
         with np.load(cache) as stored:
             known = dict(zip(stored["keys"].tolist(), stored["near"], strict=True))
-    missing = defaultdict(list)
-    for key, (_, language) in wanted.items():
-        if key not in known:
-            missing[language].append(key)
+    missing = [key for key in wanted if key not in known]
     if missing:
         encoder = SentenceEncoder()
         vectors = _vectors(encoder, found, contexts, cache.with_name(f"contexts.{VERSION}.npz"))
-        for language, keys in missing.items():
-            for block in (keys[i : i + BLOCK] for i in range(0, len(keys), BLOCK)):
-                asked = encoder.queries([wanted[key][0] for key in block], language)
-                near = np.argsort(-(asked @ vectors.T), axis=1)[:, :NEAREST].astype("i4")
-                known.update(zip(block, near, strict=True))
-            print(f"negatives of {len(keys)} questions in {language}", flush=True)
+        for keys in (missing[i : i + BLOCK] for i in range(0, len(missing), BLOCK)):
+            asked = encoder.queries([wanted[key] for key in keys])
+            known.update(zip(keys, np.argsort(-(asked @ vectors.T), axis=1)[:, :NEAREST].astype("i4"), strict=True))
+        print(f"negatives of {len(missing)} questions", flush=True)
         keep(cache, {"keys": np.array(list(known), "u8"), "near": np.stack(list(known.values()))})
     return known
 
@@ -91,7 +81,7 @@ def _vectors(encoder: SentenceEncoder, found: dict[str, Source], contexts: list[
             own = [i for i, (file, _) in enumerate(contexts) if file == name]
             short = 0.4 if source.language in ("ja", "zh") else 1
             texts = [contexts[i][1][: int(CHARACTERS * short)] for i in own]
-            vectors[own] = encoder.documents(texts, [source.language] * len(own))
+            vectors[own] = encoder.documents(texts)
             print(f"embedded {len(own)} contexts of {name}", flush=True)
         keep(cache, {"vectors": vectors})
     with np.load(cache) as stored:

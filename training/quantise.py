@@ -18,8 +18,9 @@ from torch import nn
 from index.embed import RANGES, SentenceEncoder
 from index.quantised import LINEAR, Range
 from index.weights import bundled_model
+from rag.calibration import WEIGHTS
 from rag.network import load
-from rag.read import READER_RANGES, WEIGHTS, SpanReader
+from rag.read import READER_RANGES, SpanReader
 from training import data
 
 WINDOWS = 12  # of a file

@@ -20,7 +20,7 @@ from sklearn.linear_model import LogisticRegression
 
 from index.language import detect
 from rag import Hit, SpanReader
-from rag.read import WEIGHTS
+from rag.calibration import WEIGHTS
 from rag.support import Features, ReaderSupport, SupportCalibration
 from training import claims, data, parallel, translate
 from training.calibrate import CROSSED, write

@@ -1,0 +1,76 @@
+"""From what is known of a passage to the probability that it answers.
+
+Takes a `Known`, which the reader measures; gives log-odds and a confidence, by what `training.calibrate` fitted on left-out questions.
+"""
+
+import json
+from dataclasses import dataclass
+from math import exp
+from pathlib import Path
+from typing import Any
+
+from rag.types import Span
+
+WEIGHTS = Path(__file__).parent / "weights"
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of a passage when it has been read."""
+
+    crossing: bool  # it is in another language than the question
+    relevance: float  # the network's logit: it learnt by it, but the margin tells as much
+    margin: float  # the best span's lead over "no answer"
+    cosine: float  # of question and passage
+    sentence: float  # of question and the sentence that holds the best span
+    spans: tuple[Span, ...]  # best first
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """Of what is `Known`: the log-odds that a passage answers are the weighted sum."""
+
+    margin: float
+    cosine: float
+    sentence: float
+    bias: float
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """From what is known of passages to probabilities, fitted by `training.calibrate` on validation data.
+
+    Passages in the question's own language have weights of their own: network and cosines tell more of them.
+    """
+
+    same: Weights
+    across: Weights
+    threshold: float
+    confidence_scale: float
+    confidence_bias: float
+    confidence_ceiling: float
+
+    @classmethod
+    def load(cls, path: Path = WEIGHTS / "calibration.json") -> "Calibration":
+        """The calibration that belongs to the weights."""
+        parts = fitted("reader", path)
+        return cls(**parts | {name: Weights(**parts[name]) for name in ("same", "across")})
+
+    def logit(self, known: Known) -> float:
+        """The log-odds that a passage answers."""
+        by = self.across if known.crossing else self.same
+        return by.margin * known.margin + by.cosine * known.cosine + by.sentence * known.sentence + by.bias
+
+    def confidence(self, logit: float) -> float:
+        """The probability that the best passage's best span is right, from that passage's log-odds."""
+        return self.confidence_ceiling * sigmoid(self.confidence_scale * logit + self.confidence_bias)
+
+
+def fitted(part: str, path: Path) -> dict[str, Any]:
+    """One part of the calibration beside the weights."""
+    return json.loads(path.read_text(encoding="utf-8"))[part]
+
+
+def sigmoid(logit: float) -> float:
+    """Log-odds as a probability."""
+    return 1 / (1 + exp(-max(-50.0, min(50.0, logit))))
