@@ -12,6 +12,7 @@ from typing import Any
 from rag.types import Span
 
 WEIGHTS = Path(__file__).parent / "weights"
+CROWD = 8  # passages: more were not found when this was fitted
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +22,8 @@ class Known:
     crossing: bool  # it is in another language than the question
     relevance: float  # the network's logit: it learnt by it, but the margin tells as much
     margin: float  # the best span's lead over "no answer"
-    cosine: float  # of question and passage
-    sentence: float  # of question and the sentence that holds the best span
+    sentence: float  # the cosine of the question and the sentence that holds the best span
+    crowd: int  # passages about as near the question as the nearest, itself among them, CROWD at most
     spans: tuple[Span, ...]  # best first
 
 
@@ -31,8 +32,8 @@ class Weights:
     """Of what is `Known`: the log-odds that a passage answers are the weighted sum."""
 
     margin: float
-    cosine: float
     sentence: float
+    crowd: float
     bias: float
 
 
@@ -40,7 +41,7 @@ class Weights:
 class Calibration:
     """From what is known of passages to probabilities, fitted by `training.calibrate` on validation data.
 
-    Passages in the question's own language have weights of their own: network and cosines tell more of them.
+    Passages in the question's own language have weights of their own: the network is surer of them.
     """
 
     same: Weights
@@ -59,7 +60,7 @@ class Calibration:
     def logit(self, known: Known) -> float:
         """The log-odds that a passage answers."""
         by = self.across if known.crossing else self.same
-        return by.margin * known.margin + by.cosine * known.cosine + by.sentence * known.sentence + by.bias
+        return by.margin * known.margin + by.sentence * known.sentence + by.crowd * known.crowd + by.bias
 
     def confidence(self, logit: float) -> float:
         """The probability that the best passage's best span is right, from that passage's log-odds."""

@@ -17,8 +17,9 @@ from index.embed import Encoder, SentenceEncoder, bundled_tokenizer
 from index.language import detect
 from index.split import sentences
 from index.weights import bundled_model
-from rag.calibration import WEIGHTS, Calibration, Known, sigmoid
+from rag.calibration import CROWD, WEIGHTS, Calibration, Known, sigmoid
 from rag.cite import enclosing
+from rag.retrieve import worth_reading
 from rag.spans import spans_of
 from rag.types import Hit, Reading, Span
 
@@ -136,10 +137,10 @@ class SpanReader:
         said = [_said(hit, spans) for hit, (spans, _) in zip(hits, found, strict=True)]
         once = list(dict.fromkeys(said))  # neighbouring passages share sentences
         cosines = dict(zip(once, self.encoder.documents(once) @ self.encoder.query(question), strict=True))
-        language = detect(question)
+        language, crowd = detect(question), crowded(hits)
         return [
             Known(hit.chunk.metadata.get("language", language) != language, float(relevance[i]), found[i][1],
-                  hit.dense_score, float(cosines[said[i]]), found[i][0])
+                  float(cosines[said[i]]), crowd, found[i][0])
             for i, hit in enumerate(hits)
         ]  # fmt: skip
 
@@ -157,6 +158,11 @@ class SpanReader:
             ids[row, : len(pair.ids)] = pair.ids
             passage[row, : len(pair.ids)] = [side == 1 for side in pair.sequence_ids]
         return ids, (ids != PAD).astype(np.int64), passage
+
+
+def crowded(hits: Sequence[Hit]) -> int:
+    """How many of a question's passages are near: where all are, nearness says little."""
+    return min(len(worth_reading(hits)), CROWD)
 
 
 def _said(hit: Hit, spans: Sequence[Span]) -> str:

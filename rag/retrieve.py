@@ -22,7 +22,7 @@ from rag.types import Hit
 POOL = 40  # candidates of each search before fusion
 SURE = 0.5  # of the hits are the nearest by meaning, whatever the words say: shared words must not crowd out another language
 SMOOTHING = 60  # of reciprocal rank fusion: Cormack, Clarke and Büttcher, SIGIR 2009
-FAR = 0.08  # of cosine behind the nearest hit: such a passage is not worth reading
+FAR = 0.06  # of cosine behind the nearest hit: such a passage is not worth reading
 LEXICAL_WEIGHT = 0.5  # of a BM25 rank beside a dense one, same language
 NAMES_WEIGHT = 0.3  # the same for names and numbers in other languages
 

@@ -6,11 +6,12 @@ from conftest import SEED, TrigramEncoder
 from langchain_core.documents import Document
 
 from rag import Hit, SpanReader
-from rag.calibration import Calibration, Weights, sigmoid
-from rag.read import LONGEST
+from rag.calibration import CROWD, Calibration, Weights, sigmoid
+from rag.read import LONGEST, crowded
+from rag.retrieve import FAR
 from rag.spans import best_spans, spans_of, trim
 
-MARGIN, SENTENCE = Weights(1.0, 0.0, 0.0, 0.0), Weights(0.0, 0.0, 1.0, 0.0)
+MARGIN, SENTENCE = Weights(1.0, 0.0, 0.0, 0.0), Weights(0.0, 1.0, 0.0, 0.0)
 CALIBRATION = Calibration(MARGIN, SENTENCE, threshold=0.5, confidence_scale=1.0, confidence_bias=0.0, confidence_ceiling=1.0)
 
 
@@ -51,6 +52,16 @@ def test_the_sentence_of_the_best_span_is_compared_with_the_question() -> None:
     (reading,) = reader.read(question, [french])
     assert reading.relevance == pytest.approx(sigmoid(known.sentence)) and reading.spans == known.spans
     assert reader.read(question, []) == []
+
+
+def test_passages_that_are_as_near_as_the_nearest_are_a_crowd() -> None:
+    def found(*cosines: float) -> list[Hit]:
+        return [Hit(hit("The words.").chunk, 1.0, cosine) for cosine in cosines]
+
+    reader = SpanReader(PointingEngine(), CALIBRATION, TrigramEncoder())
+    hits = found(0.9, 0.9 - FAR / 2, 0.9 - 2 * FAR)
+    assert [known.crowd for known in reader.measure("Which words?", hits)] == [2, 2, 2] and crowded(found(0.5)) == 1
+    assert crowded(found(*[0.9] * 30)) == CROWD
 
 
 def test_a_long_question_leaves_room_for_the_passage() -> None:

@@ -13,7 +13,7 @@ import json
 import random
 import tempfile
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +23,7 @@ from index.language import detect
 from rag import Hit, HybridRetriever, SpanReader
 from rag.answer import K
 from rag.calibration import WEIGHTS, Known
+from rag.read import crowded
 from rag.retrieve import worth_reading
 from training import data
 from training.fitting import UNFITTED, Case, figures, fit
@@ -73,7 +74,9 @@ def _pair(row: data.Row, question: str, switched: bool, retriever: HybridRetriev
     shown = [worth_reading(hits) for hits in (retriever.hits(question, K), others[:K])]
     every = {str(hit.chunk.id): hit for hits in shown for hit in hits}
     known = dict(zip(every, reader.measure(question, list(every.values())), strict=True))
-    with_it, without = ([(hit, known[str(hit.chunk.id)], is_own(hit)) for hit in hits] for hits in shown)
+    with_it, without = (
+        [(hit, replace(known[str(hit.chunk.id)], crowd=crowded(hits)), is_own(hit)) for hit in hits] for hits in shown
+    )
     return _case(row, with_it, switched), _case(row, without, switched)
 
 
