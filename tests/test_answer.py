@@ -45,7 +45,7 @@ def test_an_unknown_language_is_refused_in_english() -> None:
 
 
 def test_several_sources_are_all_shown(rag: Rag) -> None:
-    answer = rag.invoke("Lune Terre drones turcs")
+    answer = rag.invoke("La Lune et les drones")
     assert [c.number for c in answer.citations] == list(range(1, len(answer.citations) + 1))
     assert len({c.source for c in answer.citations}) == 2 <= len(answer.citations) <= MOST_CITATIONS
 

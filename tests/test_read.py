@@ -56,7 +56,7 @@ def test_the_sentence_of_the_best_span_is_compared_with_the_question() -> None:
 
 def test_passages_that_are_as_near_as_the_nearest_are_a_crowd() -> None:
     def found(*cosines: float) -> list[Hit]:
-        return [Hit(hit("The words.").chunk, 1.0, cosine) for cosine in cosines]
+        return [Hit(hit("These are some words.").chunk, 1.0, cosine) for cosine in cosines]
 
     reader = SpanReader(PointingEngine(), CALIBRATION, TrigramEncoder())
     hits = found(0.9, 0.9 - FAR / 2, 0.9 - 2 * FAR)
