@@ -18,6 +18,7 @@ from index import Index, build
 from rag import Hit, HybridRetriever, SpanReader
 from rag.answer import K
 from rag.retrieve import worth_reading
+from training.calibrate import OWN
 from training.fitting import expected_error
 
 SOME = ("ar", "de", "en", "zh")  # the paragraphs of these alone
@@ -55,7 +56,7 @@ def refusals(
     for language in sorted(items):
         for i in rng.sample(sorted(items[language]), min(sample, len(items[language]))):
             question, own = items[language][i].question, {items[lang][i].context for lang in pool}
-            more = retriever.hits(question, K + 4 * len(pool), documents=documents)
+            more = retriever.hits(question, K + OWN * len(pool), documents=documents)
             others = [hit for hit in more if text(hit) not in own][:K]
             with_it, without = (
                 max(reader.read(question, worth_reading(hits)), key=lambda reading: reading.relevance)

@@ -33,12 +33,13 @@ class PointingEngine:
 
 def test_spans_have_document_offsets() -> None:
     text = "Vladimir Poutine et Emmanuel Macron ont appelé à un cessez-le-feu."
-    readings = SpanReader(PointingEngine(), CALIBRATION, TrigramEncoder()).read(
-        "Qui ?", [hit(text, start=100), hit("Rien de plus que cela ici.")]
-    )
+    reader, hits = SpanReader(PointingEngine(), CALIBRATION, TrigramEncoder()), [hit(text, start=100), hit("Rien de plus que cela ici.")]
+    readings = reader.read("Qui ?", hits)
     span = readings[0].spans[0]
     inside = text[span.start - 100 : span.end - 100]
-    assert inside and inside == inside.strip() and len(readings) == 2
+    assert inside and inside == inside.strip()
+    long, short = reader.measure("Qui ?", hits)
+    assert long.relevance > short.relevance and len(readings) == 2
 
 
 def test_the_sentence_of_the_best_span_is_compared_with_the_question() -> None:

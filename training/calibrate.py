@@ -67,28 +67,30 @@ def _put(folder: Path, name: str, contexts: Iterable[str]) -> None:
 
 
 def _pair(row: data.Row, question: str, switched: bool, retriever: HybridRetriever, reader: SpanReader) -> tuple[Case, Case]:
-    def is_own(hit: Hit) -> bool:
-        return retriever.index.catalogue.get(hit.chunk.metadata["document"]).page_content == row.context
-
-    others = [hit for hit in retriever.hits(question, K + OWN) if not is_own(hit)]
-    shown = [worth_reading(hits) for hits in (retriever.hits(question, K), others[:K])]
-    every = {str(hit.chunk.id): hit for hits in shown for hit in hits}
+    found, more = (retriever.hits(question, k) for k in (K, K + OWN))
+    documents = {_document(hit) for hit in (*found, *more)}
+    own = {document for document in documents if retriever.index.catalogue.get(document).page_content == row.context}
+    without = worth_reading([hit for hit in more if _document(hit) not in own][:K])
+    with_it = worth_reading(found)
+    every = {str(hit.chunk.id): hit for hit in (*with_it, *without)}
     known = dict(zip(every, reader.measure(question, list(every.values())), strict=True))
-    with_it, without = (
-        [(hit, replace(known[str(hit.chunk.id)], crowd=crowded(hits)), is_own(hit)) for hit in hits] for hits in shown
-    )
-    return _case(row, with_it, switched), _case(row, without, switched)
+    return _case(row, with_it, known, own, switched), _case(row, without, known, own, switched)
 
 
-def _case(row: data.Row, read: list[tuple[Hit, Known, bool]], switched: bool) -> Case:
-    gold, right = [], []
-    for hit, known, is_own in read:
+def _case(row: data.Row, hits: list[Hit], known: dict[str, Known], own: set[str], switched: bool) -> Case:
+    crowd, read, gold, right = crowded(hits), [], [], []
+    for hit in hits:
+        read.append(replace(known[str(hit.chunk.id)], crowd=crowd))
+        is_own, span = _document(hit) in own, read[-1].spans[0] if read[-1].spans else None
         gold.append(is_own and hit.start < row.end and row.start < hit.chunk.metadata["end"])
-        span = known.spans[0] if known.spans else None
         shared = max(0, min(span.end, row.end) - max(span.start, row.start)) if span else 0
         longer = max(span.end - span.start, row.end - row.start) if span else 1
         right.append(bool(is_own and shared / longer >= 0.5))
-    return Case([known for _, known, _ in read], np.array(gold, bool), np.array(right, bool), switched)
+    return Case(read, np.array(gold, bool), np.array(right, bool), switched)
+
+
+def _document(hit: Hit) -> str:
+    return str(hit.chunk.metadata["document"])
 
 
 def write(path: Path, **parts: dict[str, float]) -> None:

@@ -4,7 +4,7 @@ Takes `Case`s, which `calibrate` reads; gives a `Calibration`, and how it does o
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +15,7 @@ from rag.calibration import Calibration, Known, Weights, sigmoid
 
 FALSE_REFUSALS = 0.10  # share of answerable questions that the threshold may refuse, half of them asked across languages
 FOLDS = 5  # of the questions: each is measured with what was fitted on the others
-FEATURES = ("margin", "sentence", "crowd")
+FEATURES = [field.name for field in fields(Weights)][:-1]  # what is weighed; the last field is the bias
 PLAIN = Weights(1.0, 0.0, 0.0, 0.0)  # the margin alone
 UNFITTED = Calibration(PLAIN, PLAIN, threshold=0.5, confidence_scale=1.0, confidence_bias=0.0, confidence_ceiling=1.0)
 
@@ -84,7 +84,7 @@ def answering(cases: Sequence[Case], weights: np.ndarray) -> tuple[Weights, Weig
     found = minimize(surprise, np.zeros(2 * (size + 1)), jac=True, method="L-BFGS-B").x.reshape(2, size + 1)
     found[:, :size] /= spread
     found[:, size] -= found[:, :size] @ middle
-    same, across = (Weights(**dict(zip((*FEATURES, "bias"), row.tolist(), strict=True))) for row in found)
+    same, across = (Weights(*row.tolist()) for row in found)
     return same, across
 
 
