@@ -89,6 +89,14 @@ class SentenceEncoder:
         """Unit vectors (texts, dimension) of questions."""
         return self._encoded(self.model.encode_query, texts)
 
+    def states(self, texts: list[str], asked: bool = False) -> list[np.ndarray]:
+        """What the model makes of each token of passages, or of questions: (tokens, dimension) each, without its prompt and end marks."""
+        model = self.model
+        kind, encode = ("query", model.encode_query) if asked else ("document", model.encode_document)
+        prompt = len(model.tokenizer.tokenize(model.prompts.get(kind, "").strip()))
+        found = encode(texts, output_value="token_embeddings", batch_size=BATCH, show_progress_bar=False)
+        return [states[1 + prompt : -1].numpy() for states in found]
+
     def _encoded(self, encode: Any, texts: list[str]) -> np.ndarray:
         if not texts:
             return np.empty((0, self.model.get_embedding_dimension()), dtype=np.float32)

@@ -23,6 +23,7 @@ class Known:
     relevance: float  # the network's logit: it learnt by it, but the margin tells as much
     margin: float  # the best span's lead over "no answer"
     sentence: float  # the cosine of the question and the sentence that holds the best span
+    match: float  # how well the passage says what the question says, token by token
     crowd: int  # passages about as near the question as the nearest, itself among them, CROWD at most
     spans: tuple[Span, ...]  # best first
 
@@ -33,6 +34,7 @@ class Weights:
 
     margin: float
     sentence: float
+    match: float
     crowd: float
     bias: float
 
@@ -60,7 +62,8 @@ class Calibration:
     def logit(self, known: Known) -> float:
         """The log-odds that a passage answers."""
         by = self.across if known.crossing else self.same
-        return by.margin * known.margin + by.sentence * known.sentence + by.crowd * known.crowd + by.bias
+        told = by.margin * known.margin + by.sentence * known.sentence + by.match * known.match + by.crowd * known.crowd
+        return told + by.bias
 
     def confidence(self, logit: float) -> float:
         """The probability that the best passage's best span is right, from that passage's log-odds."""

@@ -19,6 +19,7 @@ from index.split import sentences
 from index.weights import bundled_model
 from rag.calibration import CROWD, WEIGHTS, Calibration, Known, sigmoid
 from rag.cite import enclosing
+from rag.match import Matcher
 from rag.retrieve import worth_reading
 from rag.spans import spans_of
 from rag.types import Hit, Reading, Span
@@ -106,10 +107,14 @@ class SpanReader:
     name = "cite-reader-1"
 
     def __init__(
-        self, engine: Engine | None = None, calibration: Calibration | None = None, encoder: Encoder | None = None
+        self,
+        engine: Engine | None = None,
+        calibration: Calibration | None = None,
+        encoder: Encoder | None = None,
+        matcher: Callable[[str, Sequence[str]], Sequence[float]] | None = None,
     ) -> None:
-        """`encoder` compares the question with sentences: the one that finds the passages, or the bundled one."""
-        self.engine, self.encoder = engine or QuantisedEngine(), encoder or SentenceEncoder()
+        """`encoder` compares the question with sentences: the one that finds the passages, or the bundled one; `matcher` with passages."""
+        self.engine, self.encoder, self.matcher = engine or QuantisedEngine(), encoder or SentenceEncoder(), matcher or Matcher()
         self.calibration = calibration or Calibration.load()
         self.threshold = self.calibration.threshold
 
@@ -131,7 +136,8 @@ class SpanReader:
         """What is known of each hit, in their order."""
         if not hits:
             return []
-        pairs = self.encode(question, [hit.chunk.page_content for hit in hits])
+        passages = [hit.chunk.page_content for hit in hits]
+        pairs, matches = self.encode(question, passages), self.matcher(question, passages)
         start, end, relevance, _ = self.engine.run(*self.collate(pairs))
         found = [spans_of(hit, pair, start[i], end[i]) for i, (hit, pair) in enumerate(zip(hits, pairs, strict=True))]
         said = [_said(hit, spans) for hit, (spans, _) in zip(hits, found, strict=True)]
@@ -140,7 +146,7 @@ class SpanReader:
         language, crowd = detect(question), crowded(hits)
         return [
             Known(hit.chunk.metadata.get("language", language) != language, float(relevance[i]), found[i][1],
-                  float(cosines[said[i]]), crowd, found[i][0])
+                  float(cosines[said[i]]), matches[i], crowd, found[i][0])
             for i, hit in enumerate(hits)
         ]  # fmt: skip
 

@@ -477,7 +477,7 @@ def test_calibration_figures() -> None:
 
 def test_a_question_is_answered_by_the_passage_whose_odds_are_best_or_by_none() -> None:
     rng, cases = np.random.default_rng(1), []
-    sides = Weights(1.5, 3.0, -2.0, -1.0), Weights(0.5, 1.0, 2.0, 0.5)
+    sides = Weights(1.5, 3.0, -2.0, 1.0, -1.0), Weights(0.5, 1.0, 2.0, -1.0, 0.5)
     made = Calibration(*sides, threshold=0.5, confidence_scale=1.0, confidence_bias=0.0, confidence_ceiling=1.0)
     for _ in range(4000):
         known = [Known(bool(rng.random() < 0.5), 0.0, *rng.normal(size=len(FEATURES)), ()) for _ in range(rng.integers(1, 9))]
@@ -493,7 +493,7 @@ def test_a_calibration_is_measured_on_what_it_was_not_fitted_on() -> None:
 
     def case(answers: bool, crossed: bool) -> Case:
         gold = np.arange(8) == (0 if answers else -1)
-        features = rng.normal(size=(8, len(FEATURES))) + 3 * gold[:, None] * [1, 1, 0]
+        features = rng.normal(size=(8, len(FEATURES))) + 3 * gold[:, None] * [1, 1, 0, 0]
         return Case([Known(crossed, 0.0, *row, ()) for row in features], gold, gold & (rng.random() < 0.8), crossed)
 
     found = figures([(case(True, bool(i % 3)), case(False, bool(i % 3))) for i in range(600)])

@@ -16,7 +16,7 @@ from rag.calibration import Calibration, Known, Weights, sigmoid
 FALSE_REFUSALS = 0.10  # share of answerable questions that the threshold may refuse, half of them asked across languages
 FOLDS = 5  # of the questions: each is measured with what was fitted on the others
 FEATURES = [field.name for field in fields(Weights)][:-1]  # what is weighed; the last field is the bias
-PLAIN = Weights(1.0, 0.0, 0.0, 0.0)  # the margin alone
+PLAIN = Weights(1.0, 0.0, 0.0, 0.0, 0.0)  # the margin alone
 UNFITTED = Calibration(PLAIN, PLAIN, threshold=0.5, confidence_scale=1.0, confidence_bias=0.0, confidence_ceiling=1.0)
 
 
