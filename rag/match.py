@@ -14,6 +14,9 @@ from safetensors.numpy import load_file
 
 from index.embed import SentenceEncoder
 from rag.calibration import WEIGHTS
+from rag.memo import Memo
+
+KEPT = 2000  # passages that are remembered: 32 kB each
 
 
 class Matcher:
@@ -21,6 +24,7 @@ class Matcher:
 
     def __init__(self, weights: Path = WEIGHTS / "match.safetensors", encoder: SentenceEncoder | None = None) -> None:
         self._weights, self._encoder = weights, encoder or SentenceEncoder()
+        self.told = Memo(lambda texts: [self._turned(states) for states in self._encoder.states(texts)], KEPT)
 
     @cached_property
     def _parts(self) -> dict[str, np.ndarray]:
@@ -30,11 +34,11 @@ class Matcher:
         """The match of a question with each passage."""
         if not passages:
             return []
-        (asked,), told = self._encoder.states([question], asked=True), self._encoder.states(list(passages))
+        (asked,) = self._encoder.states([question], asked=True)
         telling = asked @ self._parts["weight"][0]
         weights = np.exp(telling - telling.max())  # how much each token of the question counts
         sought = self._turned(asked)
-        best = [(sought @ self._turned(states).T).max(axis=1) for states in told]
+        best = [(sought @ found.T).max(axis=1) for found in self.told(passages)]
         return [float(weights @ found / weights.sum()) for found in best]
 
     def _turned(self, states: np.ndarray) -> np.ndarray:

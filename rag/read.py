@@ -20,6 +20,7 @@ from index.weights import bundled_model
 from rag.calibration import CROWD, WEIGHTS, Calibration, Known, sigmoid
 from rag.cite import enclosing
 from rag.match import Matcher
+from rag.memo import Memo
 from rag.retrieve import worth_reading
 from rag.spans import spans_of
 from rag.types import Hit, Reading, Span
@@ -27,6 +28,7 @@ from rag.types import Hit, Reading, Span
 READER_RANGES = WEIGHTS / "ranges.json"
 LONGEST = 320  # tokens of question and passage together; the encoder's limit is 512
 QUESTION_TOKENS = 128  # of a question that are read: its passage must stay whole
+KEPT = 5000  # sentences whose vectors are remembered: 1.5 kB each
 PAD = 1  # the tokenizer's padding id
 
 
@@ -115,6 +117,7 @@ class SpanReader:
     ) -> None:
         """`encoder` compares the question with sentences: the one that finds the passages, or the bundled one; `matcher` with passages."""
         self.engine, self.encoder, self.matcher = engine or QuantisedEngine(), encoder or SentenceEncoder(), matcher or Matcher()
+        self.said = Memo(self.encoder.documents, KEPT)
         self.calibration = calibration or Calibration.load()
         self.threshold = self.calibration.threshold
 
@@ -141,12 +144,11 @@ class SpanReader:
         start, end, relevance, _ = self.engine.run(*self.collate(pairs))
         found = [spans_of(hit, pair, start[i], end[i]) for i, (hit, pair) in enumerate(zip(hits, pairs, strict=True))]
         said = [_said(hit, spans) for hit, (spans, _) in zip(hits, found, strict=True)]
-        once = list(dict.fromkeys(said))  # neighbouring passages share sentences
-        cosines = dict(zip(once, self.encoder.documents(once) @ self.encoder.query(question), strict=True))
+        cosines = np.stack(self.said(said)) @ self.encoder.query(question)
         language, crowd = detect(question), crowded(hits)
         return [
             Known(hit.chunk.metadata.get("language", language) != language, float(relevance[i]), found[i][1],
-                  float(cosines[said[i]]), matches[i], crowd, found[i][0])
+                  float(cosines[i]), matches[i], crowd, found[i][0])
             for i, hit in enumerate(hits)
         ]  # fmt: skip
 
