@@ -5,11 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.numpy import save_file
 
-from index.embed import SentenceEncoder
+from index.embed import VERSION, SentenceEncoder
+from rag.calibration import WEIGHTS
 from rag.match import Matcher
-from training.match import RIVALS, SIZE, Asked, Encoded, Listed, Match, Passage, listed, loss, passages
+from training.listed import RIVALS, Asked, Encoded, Listed, Passage, listed, passages
+from training.match import SIZE, Match, loss
 
 STATES = 80  # numbers in a token's state, enough for SIZE axes
 
@@ -87,6 +90,11 @@ def test_training_tells_the_passage_that_answers_from_the_others() -> None:
         optimizer.step()
         losses.append(found.item())
     assert losses[-1] < losses[0] / 3
+
+
+def test_the_shipped_weights_were_learnt_on_the_vectors_that_ship() -> None:
+    with safe_open(WEIGHTS / "match.safetensors", "np") as stored:
+        assert stored.metadata()["vectors"] == VERSION
 
 
 @pytest.mark.model

@@ -1,4 +1,4 @@
-"""The matcher's weights: `python -m training.match --data FOLDER`, about 20 minutes on two cores.
+"""The matcher's weights: `python -m training.match --data FOLDER`, half an hour on two cores.
 
 Takes questions of the files and ours, in the passages' languages and others, and the passages that the embedder puts nearest each;
 gives `match.safetensors` beside the reader's weights. What the embedder makes of each token stays as it is: a matrix that turns it and
@@ -8,83 +8,25 @@ cosine does alone.
 
 import argparse
 import random
-from collections import defaultdict
-from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
-from langchain_core.documents import Document
 from safetensors.numpy import save_file
 from torch import nn
 from torch.nn.functional import cross_entropy, normalize
 
 from index.embed import VERSION, SentenceEncoder
-from index.split import split
 from rag.calibration import WEIGHTS
-from training import data, ours, translate
-from training.data import Row
+from training.listed import RIVALS, Encoded, Listed, listed, material, passages
 
 SEED = 5
-CONTEXTS, QUESTIONS = 1500, 2500  # of each file, at most; and whatever our questions are about
 SIZE = 64  # what the states are turned into
-BATCH, EPOCHS, RATE = 32, 2, 1e-3
-NEAREST, RIVALS = 24, 7  # passages looked at for a question; those without its answer that are kept, at most
-BLOCK = 512  # questions compared, and texts encoded, at once
 SAMPLE = 20_000  # states that tell in which directions they differ
+BATCH, EPOCHS, RATE = 32, 2, 1e-3
 WARM_UP = 100  # steps
 BEGIN = (20.0, 10.0, -15.0)  # how much the match and the cosine tell, and the bias
 QUICK = 30  # times as fast as the rest, these three are learnt
-
-
-class Passage(NamedTuple):
-    """A chunk of a context, as the index cuts it."""
-
-    context: str
-    start: int
-    end: int
-    text: str
-
-
-class Asked(NamedTuple):
-    """A question about a context; start and end of its answer there, or -1."""
-
-    question: str
-    context: str
-    start: int
-    end: int
-
-
-class Listed(NamedTuple):
-    """Numbers of a question, of the passages that answer it, if any, and of the nearest that do not."""
-
-    question: int
-    right: list[int]
-    wrong: list[int]
-
-
-class Encoded:
-    """Texts as unit vectors, and the states of their tokens one after the other."""
-
-    def __init__(self, encoder: SentenceEncoder, texts: list[str], asked: bool) -> None:
-        order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
-        found: list[np.ndarray] = [np.empty(0)] * len(texts)
-        for block in (order[at : at + BLOCK] for at in range(0, len(order), BLOCK)):
-            for i, states in zip(block, encoder.states([texts[i] for i in block], asked), strict=True):
-                found[i] = states.astype("f2")
-        self.states, self._at = np.concatenate(found), np.cumsum([0, *map(len, found)])
-        means = np.stack([states.astype("f4").mean(axis=0) for states in found])
-        self.vectors = means / np.linalg.norm(means, axis=1, keepdims=True)
-
-    def padded(self, numbers: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
-        """States (texts, tokens, dimension), and which of them are a text's."""
-        rows = [self.states[self._at[i] : self._at[i + 1]] for i in numbers]
-        longest = max(map(len, rows))
-        states, there = np.zeros((len(rows), longest, rows[0].shape[1]), "f4"), np.zeros((len(rows), longest), bool)
-        for i, row in enumerate(rows):
-            states[i, : len(row)], there[i, : len(row)] = row, True
-        return torch.from_numpy(states), torch.from_numpy(there)
 
 
 class Match(nn.Module):
@@ -105,52 +47,6 @@ class Match(nn.Module):
         likeness = torch.einsum("qid,qpjd->qpij", sought, found).masked_fill(~in_told[:, :, None], -1.0)
         counts = (asked @ self.weight[0]).masked_fill(~in_asked, -1e4).softmax(dim=-1)
         return (likeness.amax(dim=-1) * counts[:, None]).sum(dim=-1)
-
-
-def material(folder: Path, translated: Path | None) -> tuple[dict[str, str], list[Asked]]:
-    """Contexts with their languages, and questions about them: ours, and the files', half of which change their language where they can."""
-    rng, found = random.Random(SEED), data.sources(folder)
-    told = translate.read(translated) if translated else {}
-    own = ours.sources(found)
-    asked = [_asked(row, row.question) for source in own.values() for row in source.rows]
-    contexts = {row.context: source.language for source in own.values() for row in source.rows}
-    for name, source in found.items():
-        every = sorted({row.context for row in source.rows})
-        contexts |= dict.fromkeys(rng.sample(every, min(CONTEXTS, len(every))), source.language)
-        rows = [row for row in source.rows if row.context in contexts and row.start >= 0]
-        for row in rng.sample(rows, min(QUESTIONS, len(rows))):
-            others = told.get(name, {}).get(row.question, {})
-            switched = others and rng.random() < 0.5
-            asked.append(_asked(row, others[rng.choice(sorted(others))] if switched else row.question))
-    return contexts, list(dict.fromkeys(asked))
-
-
-def _asked(row: Row, question: str) -> Asked:
-    return Asked(question, row.context, row.start, row.end)
-
-
-def passages(contexts: dict[str, str], encoder: SentenceEncoder) -> list[Passage]:
-    """The contexts' chunks."""
-    made = []
-    for context, language in contexts.items():
-        for chunk in split(Document(page_content=context, metadata={"language": language}), encoder.token_spans):
-            made.append(Passage(context, chunk.metadata["start"], chunk.metadata["end"], chunk.page_content))
-    return made
-
-
-def listed(asked: list[Asked], shown: list[Passage], questions: np.ndarray, vectors: np.ndarray) -> Iterator[Listed]:
-    """What stands beside each question. A near miss's own passages come first; others that hold an answer's words are left out."""
-    own = defaultdict[str, list[int]](list)
-    for number, passage in enumerate(shown):
-        own[passage.context].append(number)
-    for first in range(0, len(asked), BLOCK):
-        nearest = np.argsort(-(questions[first : first + BLOCK] @ vectors.T), axis=1)[:, :NEAREST].tolist()
-        for number, (one, near) in enumerate(zip(asked[first : first + BLOCK], nearest, strict=True), first):
-            answer, beside = one.context[one.start : one.end].lower() if one.start >= 0 else "", own[one.context]
-            right = [i for i in beside if one.start < shown[i].end and shown[i].start < one.end] if answer else []
-            wrong = near if answer else [*beside, *(i for i in near if i not in beside)]
-            kept = [i for i in wrong if i not in right and (not answer or answer not in shown[i].text.lower())]
-            yield Listed(number, right, kept[:RIVALS])
 
 
 def loss(match: Match, lists: list[Listed], asked: Encoded, told: Encoded, rng: random.Random) -> torch.Tensor:
@@ -205,7 +101,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.manual_seed(SEED)
     encoder = SentenceEncoder()
-    contexts, asked = material(options.data, options.translated)
+    contexts, asked = material(options.data, options.translated, SEED)
     shown = passages(contexts, encoder)
     print(f"{len(asked)} questions, {len(shown)} passages of {len(contexts)} contexts", flush=True)
     questions = Encoded(encoder, [one.question for one in asked], asked=True)
