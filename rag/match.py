@@ -35,10 +35,12 @@ class Matcher:
         if not passages:
             return []
         (asked,) = self._encoder.states([question], asked=True)
+        if not len(asked):  # nothing but signs that the tokenizer drops
+            return [0.0] * len(passages)
         telling = asked @ self._parts["weight"][0]
         weights = np.exp(telling - telling.max())  # how much each token of the question counts
         sought = self._turned(asked)
-        best = [(sought @ found.T).max(axis=1) for found in self.told(passages)]
+        best = [(sought @ found.T).max(axis=1, initial=-1.0) for found in self.told(passages)]
         return [float(weights @ found / weights.sum()) for found in best]
 
     def _turned(self, states: np.ndarray) -> np.ndarray:

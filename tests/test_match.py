@@ -21,7 +21,11 @@ class WordEncoder(SentenceEncoder):
     """A state of each word, drawn by the word."""
 
     def states(self, texts: list[str], asked: bool = False) -> list[np.ndarray]:
-        return [np.stack([np.random.default_rng(sum(word.encode())).normal(size=STATES) for word in text.split()]) for text in texts]
+        return [np.array([self._state(word) for word in text.split()]).reshape(-1, STATES) for text in texts]
+
+    @staticmethod
+    def _state(word: str) -> np.ndarray:
+        return np.random.default_rng(sum(word.encode())).normal(size=STATES)
 
     def token_spans(self, texts: list[str]) -> list[list[tuple[int, int]]]:
         return [[(at, at + 1) for at in range(len(text))] for text in texts]
@@ -40,7 +44,7 @@ def test_each_token_of_the_question_looks_for_its_like(matcher: Callable[[np.nda
     plain = matcher(np.zeros((1, STATES)))
     whole, half, none = plain("red sails", ["sails of red cloth", "sails of blue cloth", "a market opens"])
     assert whole == pytest.approx(1.0, abs=1e-5) and whole > half + 0.2 > none + 0.3
-    assert plain("red sails", []) == []
+    assert plain("red sails", []) == [] and plain(" ", ["sails"]) == [0.0] and plain("red", [" "]) == [-1.0]
     red, _ = WordEncoder().states(["red sails"])[0]
     by_red = matcher((8 / (red @ red) * red)[None])  # "red" counts more
     assert by_red("red sails", ["red cloth"])[0] > 0.9 > by_red("red sails", ["sails of blue cloth"])[0]
