@@ -5,14 +5,13 @@ again by likeness: a citation is a range, or it is dropped.
 """
 
 from bisect import bisect_right
-from collections import OrderedDict
-from threading import Lock
 
 from langchain_core.documents import Document
 
 from index.catalogue import Catalogue
 from index.load import place_at
 from index.split import Range, sentences_around
+from rag.memo import Recent
 from rag.types import Citation, Hit, Span
 
 KEPT = 64  # documents whose text stays in memory
@@ -23,8 +22,7 @@ class Citer:
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
-        self._kept: OrderedDict[str, Document] = OrderedDict()
-        self._lock = Lock()
+        self._kept = Recent[Document](KEPT)
 
     def cite(self, number: int, hit: Hit, span: Span, score: float) -> Citation | None:
         """The citation of a span with the sentences around it; None when the document is gone or does not hold it."""
@@ -48,16 +46,9 @@ class Citer:
         # The catalogue is asked each time: a document may have been removed since.
         if not self._catalogue.has(identity):
             return None
-        with self._lock:
-            if identity in self._kept:
-                self._kept.move_to_end(identity)
-                return self._kept[identity]
-        document = self._catalogue.get(identity)
-        with self._lock:
-            if document is not None:
-                self._kept[identity] = document
-            while len(self._kept) > KEPT:
-                self._kept.popitem(last=False)
+        document = self._kept.get(identity)
+        if document is None and (document := self._catalogue.get(identity)) is not None:
+            self._kept.put(identity, document)
         return document
 
 

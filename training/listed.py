@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from langchain_core.documents import Document
+from torch.nn.utils.rnn import pad_sequence
 
 from index.embed import SentenceEncoder
 from index.split import split
@@ -65,12 +66,10 @@ class Encoded:
 
     def padded(self, numbers: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
         """States (texts, tokens, dimension), and which of them are a text's."""
-        rows = [self.states[self._at[i] : self._at[i + 1]] for i in numbers]
-        longest = max(map(len, rows))
-        states, there = np.zeros((len(rows), longest, rows[0].shape[1]), "f4"), np.zeros((len(rows), longest), bool)
-        for i, row in enumerate(rows):
-            states[i, : len(row)], there[i, : len(row)] = row, True
-        return torch.from_numpy(states), torch.from_numpy(there)
+        rows = [torch.from_numpy(self.states[self._at[i] : self._at[i + 1]].astype("f4")) for i in numbers]
+        lengths = torch.tensor([[len(row)] for row in rows])
+        states = pad_sequence(rows, batch_first=True)
+        return states, torch.arange(states.shape[1])[None] < lengths
 
 
 def material(folder: Path, translated: Path | None, seed: int) -> tuple[dict[str, str], list[Asked]]:

@@ -73,8 +73,7 @@ def train(lists: list[Listed], asked: Encoded, told: Encoded) -> Match:
     """EPOCHS over the lists."""
     rng = random.Random(SEED)
     match = Match(told.states[:: max(1, len(told.states) // SAMPLE)].astype("f4"))
-    quick = [match.telling]
-    groups = [{"params": [match.turn, match.shift, match.weight], "by": 1}, {"params": quick, "by": QUICK}]
+    groups = [{"params": [match.turn, match.shift, match.weight], "by": 1}, {"params": [match.telling], "by": QUICK}]
     optimizer = torch.optim.AdamW(groups, weight_decay=0.0)
     order = [i for _ in range(EPOCHS) for i in rng.sample(range(len(lists)), len(lists))]
     steps, sums = len(order) // BATCH, list[float]()
