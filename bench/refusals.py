@@ -59,16 +59,16 @@ def refusals(
             more = retriever.hits(question, K + OWN * len(pool), documents=documents)
             others = [hit for hit in more if text(hit) not in own][:K]
             with_it, without = (
-                max(reader.read(question, worth_reading(hits)), key=lambda reading: reading.relevance)
+                sorted(reader.read(question, worth_reading(hits)), key=lambda reading: -reading.relevance)
                 for hits in (retriever.hits(question, K, documents=documents), others)
             )
-            present.append(with_it.relevance)
-            absent.append(without.relevance)
-            for read in (with_it, without):
-                if read.relevance >= reader.threshold and read.spans:
+            present.append(with_it[0].relevance)
+            absent.append(without[0].relevance)
+            for readings in (with_it, without):
+                if (read := readings[0]).relevance >= reader.threshold and read.spans:
                     said = text(read.hit)[read.spans[0].start : read.spans[0].end]
                     best = max(score(said, items[lang][i].answers, characters)[0] for lang in pool)
-                    answered.append((reader.confidence(read.relevance), text(read.hit) in own and best >= 0.5))
+                    answered.append((reader.confidence(readings), text(read.hit) in own and best >= 0.5))
     absent_, present_ = np.array(absent), np.array(present)
     refused, wrongly = float((absent_ < reader.threshold).mean()), float((present_ < reader.threshold).mean())
     at_ten = float((absent_ < np.quantile(present_, 0.10)).mean())

@@ -146,14 +146,14 @@ class Rag(Runnable[str, Answer]):
 
         readings = read(question)
         found = Found(question, readings, select(readings, self.threshold), readings)
-        sure = bool(readings) and self.reader.confidence(readings[0].relevance) >= SURE
+        sure = bool(readings) and self.reader.confidence(readings) >= SURE
         if previous.strip() and readings and not sure and not names(question):
             found = self._following.found(found, checked(previous[-CARRIED:]), read)
             clock.lap("read")
         citations, dropped = self._resolve(found.chosen)
         nearest = None if citations else self._nearest(found.near)
         clock.lap("cite")
-        right = self.reader.confidence(found.readings[0].relevance) if found.readings else 0.0
+        right = self.reader.confidence(found.readings) if found.readings else 0.0
         return Answer(
             question, bool(citations), compose(citations) if citations else refusal(language), language,
             round(right if citations else 1 - right, 4), self.reader.name, tuple(citations), nearest, tuple(found.readings),

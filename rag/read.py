@@ -6,7 +6,6 @@ and spans with offsets in the document. `Engine` runs the network; `Reader` is t
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from math import log
 from pathlib import Path
 from threading import Lock
 from typing import Any, Protocol
@@ -17,7 +16,7 @@ from index.embed import Encoder, SentenceEncoder, bundled_tokenizer
 from index.language import detect
 from index.split import sentences
 from index.weights import bundled_model
-from rag.calibration import CROWD, WEIGHTS, Calibration, Known, sigmoid
+from rag.calibration import CROWD, WEIGHTS, Calibration, Known, lead, sigmoid
 from rag.cite import enclosing
 from rag.match import Matcher
 from rag.memo import Memo
@@ -53,8 +52,8 @@ class Reader(Protocol):
     name: str
     threshold: float
 
-    def confidence(self, relevance: float) -> float:
-        """The probability that the best passage's best span is right, from that passage's relevance."""
+    def confidence(self, readings: Sequence[Reading]) -> float:
+        """The probability that the first reading's best span is right, beside the others; they come best first, at least one."""
 
     def read(self, question: str, hits: Sequence[Hit]) -> list[Reading]:
         """One Reading a hit, in the order of the hits."""
@@ -121,10 +120,11 @@ class SpanReader:
         self.calibration = calibration or Calibration.load()
         self.threshold = self.calibration.threshold
 
-    def confidence(self, relevance: float) -> float:
+    def confidence(self, readings: Sequence[Reading]) -> float:
         """See `Reader`."""
-        bounded = min(max(relevance, 1e-9), 1 - 1e-9)
-        return self.calibration.confidence(log(bounded / (1 - bounded)))
+        found = np.clip([reading.relevance for reading in readings], 1e-9, 1 - 1e-9)
+        sentences = np.stack(self.said([said(reading.hit, reading.spans) for reading in readings]))
+        return self.calibration.confidence(lead(np.log(found / (1 - found)), sentences))
 
     @cached_property
     def _pairs(self) -> PairTokenizer:
@@ -143,8 +143,8 @@ class SpanReader:
         pairs, matches = self.encode(question, passages), self.matcher(question, passages)
         start, end, relevance, _ = self.engine.run(*self.collate(pairs))
         found = [spans_of(hit, pair, start[i], end[i]) for i, (hit, pair) in enumerate(zip(hits, pairs, strict=True))]
-        said = [_said(hit, spans) for hit, (spans, _) in zip(hits, found, strict=True)]
-        cosines = np.stack(self.said(said)) @ self.encoder.query(question)
+        sentences = self.said([said(hit, spans) for hit, (spans, _) in zip(hits, found, strict=True)])
+        cosines = np.stack(sentences) @ self.encoder.query(question)
         language, crowd = detect(question), crowded(hits)
         return [
             Known(hit.chunk.metadata.get("language", language) != language, float(relevance[i]), found[i][1],
@@ -173,7 +173,7 @@ def crowded(hits: Sequence[Hit]) -> int:
     return min(len(worth_reading(hits)), CROWD)
 
 
-def _said(hit: Hit, spans: Sequence[Span]) -> str:
+def said(hit: Hit, spans: Sequence[Span]) -> str:
     """The sentence, or sentences, of the best span; the whole passage where there is none."""
     text, start = hit.chunk.page_content, hit.start
     if not spans:

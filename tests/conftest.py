@@ -62,8 +62,8 @@ class OverlapReader:
     name = "overlap"
     threshold = 0.5
 
-    def confidence(self, relevance: float) -> float:
-        return relevance
+    def confidence(self, readings: Sequence[Reading]) -> float:
+        return readings[0].relevance
 
     def read(self, question: str, hits: Sequence[Hit]) -> list[Reading]:
         asked = {word for word in WORD.findall(question.lower()) if len(word) > 3}

@@ -6,7 +6,7 @@ import re
 import pytest
 from conftest import SEED
 
-from rag import Rag, SpanReader
+from rag import Rag, Reading, Span
 from rag.evaluate import Question, evaluate
 from rag.types import Exchange
 
@@ -68,10 +68,17 @@ def test_every_quote_is_the_sources_own_characters(seed_rag: Rag) -> None:
             assert citation.quote in answer.text.replace("\n> ", "\n")
 
 
-def test_confidence_grows_with_relevance(seed_rag: Rag) -> None:
-    assert isinstance(seed_rag.reader, SpanReader)
-    found = [seed_rag.reader.confidence(relevance / 10) for relevance in range(11)]
-    assert found == sorted(found) and 0 <= found[0] < found[-1] <= 1
+def test_confidence_grows_with_relevance_and_falls_with_what_else_may_be_the_answer(seed_rag: Rag) -> None:
+    first, *_, last = seed_rag.retriever.hits("Who supplied drones?", 8)
+    span = Span(last.start, last.start + 5, 1.0)
+
+    def sure(of: float, other: float) -> float:
+        return seed_rag.reader.confidence([Reading(first, of, ()), Reading(last, other, (span,))])
+
+    grows = [sure(relevance / 10, 0.0) for relevance in range(11)]
+    falls = [sure(0.9, relevance / 10) for relevance in range(10)]
+    assert grows == sorted(grows) and 0 <= grows[0] < grows[-1] <= 1
+    assert falls == sorted(falls, reverse=True) and falls[-1] < falls[0] - 0.1
 
 
 @pytest.mark.parametrize("before", ["Which country has a military base in Armenia?", "Who called for an immediate ceasefire?"])

@@ -6,7 +6,7 @@ from conftest import SEED, TrigramEncoder
 from langchain_core.documents import Document
 
 from rag import Hit, SpanReader
-from rag.calibration import CROWD, Calibration, Weights, sigmoid
+from rag.calibration import ALIKE, CROWD, Calibration, Weights, lead, sigmoid
 from rag.read import LONGEST, crowded
 from rag.retrieve import FAR
 from rag.spans import best_spans, spans_of, trim
@@ -72,6 +72,16 @@ def test_passages_that_are_as_near_as_the_nearest_are_a_crowd() -> None:
     hits = found(0.9, 0.9 - FAR / 2, 0.9 - 2 * FAR)
     assert [known.crowd for known in reader.measure("Which words?", hits)] == [2, 2, 2] and crowded(found(0.5)) == 1
     assert crowded(found(*[0.9] * 30)) == CROWD
+
+
+def test_an_answer_leads_those_that_say_something_else_and_none() -> None:
+    near = [ALIKE + 0.01, np.sqrt(1 - (ALIKE + 0.01) ** 2), 0.0]
+    said = np.array([[1.0, 0.0, 0.0], near, [0.0, 0.0, 1.0]])
+    logits = np.array([2.0, 1.0, 0.5])
+    first, same, other = np.exp(logits)
+    assert lead(logits[:1], said[:1]) == pytest.approx(2.0)
+    assert lead(logits, said) == pytest.approx(np.log(first / (1 + other)))
+    assert lead(logits, np.eye(3)) == pytest.approx(np.log(first / (1 + same + other)))
 
 
 def test_a_long_question_leaves_room_for_the_passage() -> None:

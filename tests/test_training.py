@@ -483,7 +483,7 @@ def test_a_question_is_answered_by_the_passage_whose_odds_are_best_or_by_none() 
         known = [Known(bool(rng.random() < 0.5), 0.0, *rng.normal(size=len(FEATURES)), ()) for _ in range(rng.integers(1, 9))]
         odds = np.exp([*map(made.logit, known), 0.0])
         gold = np.arange(len(known)) == rng.choice(len(odds), p=odds / odds.sum())
-        cases.append(Case(known, gold, gold, False))
+        cases.append(Case(known, np.eye(len(known)), gold, gold, False))
     for meant, found in zip(sides, answering(cases, np.ones(len(cases))), strict=True):
         assert astuple(found) == pytest.approx(astuple(meant), abs=0.25)
 
@@ -494,7 +494,7 @@ def test_a_calibration_is_measured_on_what_it_was_not_fitted_on() -> None:
     def case(answers: bool, crossed: bool) -> Case:
         gold = np.arange(8) == (0 if answers else -1)
         features = rng.normal(size=(8, len(FEATURES))) + 3 * gold[:, None] * [1, 1, 0, 0]
-        return Case([Known(crossed, 0.0, *row, ()) for row in features], gold, gold & (rng.random() < 0.8), crossed)
+        return Case([Known(crossed, 0.0, *row, ()) for row in features], np.eye(8), gold, gold & (rng.random() < 0.8), crossed)
 
     found = figures([(case(True, bool(i % 3)), case(False, bool(i % 3))) for i in range(600)])
     assert found["same language: questions"] == 200 and found["across languages: AUROC"] > 0.9

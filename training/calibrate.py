@@ -23,7 +23,7 @@ from index.language import detect
 from rag import Hit, HybridRetriever, SpanReader
 from rag.answer import K
 from rag.calibration import WEIGHTS, Known
-from rag.read import crowded
+from rag.read import crowded, said
 from rag.retrieve import worth_reading
 from training import data
 from training.fitting import UNFITTED, Case, figures, fit
@@ -74,10 +74,10 @@ def _pair(row: data.Row, question: str, switched: bool, retriever: HybridRetriev
     with_it = worth_reading(found)
     every = {str(hit.chunk.id): hit for hit in (*with_it, *without)}
     known = dict(zip(every, reader.measure(question, list(every.values())), strict=True))
-    return _case(row, with_it, known, own, switched), _case(row, without, known, own, switched)
+    return _case(row, with_it, known, own, switched, reader), _case(row, without, known, own, switched, reader)
 
 
-def _case(row: data.Row, hits: list[Hit], known: dict[str, Known], own: set[str], switched: bool) -> Case:
+def _case(row: data.Row, hits: list[Hit], known: dict[str, Known], own: set[str], switched: bool, reader: SpanReader) -> Case:
     crowd, read, gold, right = crowded(hits), [], [], []
     for hit in hits:
         read.append(replace(known[str(hit.chunk.id)], crowd=crowd))
@@ -86,7 +86,8 @@ def _case(row: data.Row, hits: list[Hit], known: dict[str, Known], own: set[str]
         shared = max(0, min(span.end, row.end) - max(span.start, row.start)) if span else 0
         longer = max(span.end - span.start, row.end - row.start) if span else 1
         right.append(bool(is_own and shared / longer >= 0.5))
-    return Case(read, np.array(gold, bool), np.array(right, bool), switched)
+    sentences = reader.said([said(hit, of.spans) for hit, of in zip(hits, read, strict=True)])
+    return Case(read, np.stack(sentences), np.array(gold, bool), np.array(right, bool), switched)
 
 
 def _document(hit: Hit) -> str:

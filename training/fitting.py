@@ -11,7 +11,7 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import expit, logsumexp
 
-from rag.calibration import Calibration, Known, Weights, sigmoid
+from rag.calibration import Calibration, Known, Weights, lead, sigmoid
 
 FALSE_REFUSALS = 0.10  # share of answerable questions that the threshold may refuse, half of them asked across languages
 FOLDS = 5  # of the questions: each is measured with what was fitted on the others
@@ -25,16 +25,25 @@ class Case:
     """The readings of one question; `gold` says which passages hold the answer, `right` which best spans are it."""
 
     known: Sequence[Known]
+    sentences: np.ndarray  # (passages, dimension): unit vectors of what the best spans stand in
     gold: np.ndarray  # (passages,)
     right: np.ndarray
     crossed: bool  # whether the question was asked in another language than its answer's
 
 
-def top(made: Calibration, case: Case) -> tuple[float, bool]:
-    """The best passage's log-odds, and whether its best span is right."""
-    scores = [made.logit(known) for known in case.known]
-    best = int(np.argmax(scores))
-    return scores[best], bool(case.right[best])
+class Top(NamedTuple):
+    """What is made of a question's best passage: its log-odds, the lead of its answer, and whether its best span is right."""
+
+    score: float
+    lead: float
+    right: bool
+
+
+def top(made: Calibration, case: Case) -> Top:
+    """Of the passage whose odds are best."""
+    scores = np.array([made.logit(known) for known in case.known])
+    order = np.argsort(-scores, kind="stable")
+    return Top(float(scores[order[0]]), lead(scores[order], case.sentences[order]), bool(case.right[order[0]]))
 
 
 def fit(pairs: list[tuple[Case, Case]]) -> Calibration:
@@ -44,10 +53,9 @@ def fit(pairs: list[tuple[Case, Case]]) -> Calibration:
     weight = {True: 0.5 / share, False: 0.5 / (1 - share)}
     same, across = answering(everything, np.array([weight[case.crossed] for case in everything]))
     made = replace(UNFITTED, same=same, across=across)
-    answerable = [(top(made, present)[0], weight[present.crossed]) for present, _ in pairs if present.gold.any()]
-    tops = [top(made, case) for case in everything]
-    scores, right = (np.array(column) for column in zip(*tops, strict=True))
-    scale, bias, ceiling = confidence(scores, right, np.array([weight[case.crossed] for case in everything]))
+    answerable = [(top(made, present).score, weight[present.crossed]) for present, _ in pairs if present.gold.any()]
+    _, leads, right = (np.array(column) for column in zip(*(top(made, case) for case in everything), strict=True))
+    scale, bias, ceiling = confidence(leads, right, np.array([weight[case.crossed] for case in everything]))
     threshold = sigmoid(quantile(answerable, FALSE_REFUSALS))
     return replace(made, threshold=threshold, confidence_scale=scale, confidence_bias=bias, confidence_ceiling=ceiling)
 
@@ -88,11 +96,11 @@ def answering(cases: Sequence[Case], weights: np.ndarray) -> tuple[Weights, Weig
     return same, across
 
 
-def confidence(scores: np.ndarray, right: np.ndarray, weights: np.ndarray) -> tuple[float, float, float]:
-    """Scale, bias and ceiling of the likeliest `ceiling * sigmoid(scale * score + bias)`: the surest answer may be wrong too."""
+def confidence(leads: np.ndarray, right: np.ndarray, weights: np.ndarray) -> tuple[float, float, float]:
+    """Scale, bias and ceiling of the likeliest `ceiling * sigmoid(scale * lead + bias)`: the surest answer may be wrong too."""
 
     def surprise(values: np.ndarray) -> float:
-        said = np.clip(expit(values[2]) * expit(values[0] * scores + values[1]), 1e-6, 1 - 1e-6)
+        said = np.clip(expit(values[2]) * expit(values[0] * leads + values[1]), 1e-6, 1 - 1e-6)
         return float(-(weights * np.where(right, np.log(said), np.log(1 - said))).sum())
 
     scale, bias, ceiling = minimize(surprise, [1.0, 0.0, 2.0], method="Nelder-Mead").x
@@ -100,16 +108,16 @@ def confidence(scores: np.ndarray, right: np.ndarray, weights: np.ndarray) -> tu
 
 
 class Scored(NamedTuple):
-    """What a calibration says of a question's best passage: its lead over the threshold, its confidence, and whether it was right."""
+    """What a calibration says of a question's best passage: how far it is over the threshold, its confidence, and whether it was right."""
 
-    lead: float
+    over: float
     confidence: float
     right: bool
 
 
 def _scored(made: Calibration, case: Case) -> Scored:
-    score, right = top(made, case)
-    return Scored(score - float(np.log(made.threshold / (1 - made.threshold))), made.confidence(score), right)
+    best = top(made, case)
+    return Scored(best.score - float(np.log(made.threshold / (1 - made.threshold))), made.confidence(best.lead), best.right)
 
 
 def figures(pairs: list[tuple[Case, Case]]) -> dict[str, float]:
@@ -123,16 +131,16 @@ def figures(pairs: list[tuple[Case, Case]]) -> dict[str, float]:
                 present[with_it.crossed].append(_scored(made, with_it))
     found: dict[str, float] = {}
     for name, is_crossed in (("same language", False), ("across languages", True)):
-        leads, missed = (np.array([scored.lead for scored in kind[is_crossed]]) for kind in (present, absent))
+        shown, missed = (np.array([scored.over for scored in kind[is_crossed]]) for kind in (present, absent))
         found |= {
             f"{name}: questions": len(missed),
-            f"{name}: gold among the passages": len(leads) / len(missed),
+            f"{name}: gold among the passages": len(shown) / len(missed),
             f"{name}: best span right": float(np.mean([scored.right for scored in present[is_crossed]])),
             f"{name}: refused without the answer": float((missed < 0).mean()),
-            f"{name}: refused with the answer": float((leads < 0).mean()),
-            f"{name}: AUROC": float((leads[:, None] > missed[None, :]).mean()),
+            f"{name}: refused with the answer": float((shown < 0).mean()),
+            f"{name}: AUROC": float((shown[:, None] > missed[None, :]).mean()),
         }
-    answered = [scored for kind in (present, absent) for listed in kind.values() for scored in listed if scored.lead >= 0]
+    answered = [scored for kind in (present, absent) for listed in kind.values() for scored in listed if scored.over >= 0]
     found["expected calibration error"] = expected_error([(scored.confidence, scored.right) for scored in answered])
     return {name: round(value, 4) for name, value in found.items()}
 
