@@ -79,14 +79,13 @@ class _Graph:
         x = "states"
         for number, layer in enumerate(self._encoder.encoder.layer):
             at = f"{number}."
-            sizes = self._constant("thirds", np.full(3, config.hidden_size, "i8"))
-            parts = self._node("Split", [self._linear(x, layer, at + "attend"), sizes], [at + c for c in "qkv"], axis=-1)
-            told = self._node("MultiHeadAttention", [*parts, "", "mask"], [at + "told"], DOMAIN, num_heads=heads)
-            x = self._added(x, self._linear(told[0], layer, at + "mix"), layer.attention.output.LayerNorm, at + "mixed")
-            wide = self._linear(x, layer, at + "widen", bias=False)
-            bias = self._constant(at + "bias", layer.intermediate.dense.bias)
-            (wide,) = self._node("BiasGelu", [wide, bias], [at + "wide"], DOMAIN)
-            x = self._added(x, self._linear(wide, layer, at + "narrow"), layer.output.LayerNorm, at + "out")
+            parts = self._linear(x, layer, at + "attend")
+            (told,) = self._node("MultiHeadAttention", [*parts, "", "mask"], [at + "told"], DOMAIN, num_heads=heads)
+            (mixed,) = self._linear(told, layer, at + "mix")
+            x = self._added(x, mixed, layer.attention.output.LayerNorm, at + "mixed")
+            (wide,) = self._node("Gelu", self._linear(x, layer, at + "widen"), [at + "wide"])
+            (narrow,) = self._linear(wide, layer, at + "narrow")
+            x = self._added(x, narrow, layer.output.LayerNorm, at + "out")
         shape = ["batch", "tokens", config.hidden_size]
         graph = helper.make_graph(
             self._nodes, "encoder",
@@ -115,32 +114,37 @@ class _Graph:
         scale, shift = self._constant(name + ".scale", norm.weight), self._constant(name + ".shift", norm.bias)
         return self._node("LayerNormalization", [both, scale, shift], [name], axis=-1, epsilon=self._eps)[0]
 
-    def _linear(self, x: str, layer: nn.Module, name: str, bias: bool = True) -> str:
-        """x through the linear modules of that name, in integers."""
+    def _linear(self, x: str, layer: nn.Module, name: str) -> list[str]:
+        """x through each of the linear modules of that name, in integers."""
         scale, zero, large = self._ranges[name]
-        modules = [layer.get_submodule(path) for path in LINEAR[name.rsplit(".", 1)[1]]]
-        weight, shift = (torch.cat([getattr(m, part) for m in modules]).detach().numpy() for part in ("weight", "bias"))
-        small = weight.copy()
+        a, a_zero = self._constant(name + ".a", np.float32(scale)), self._constant(name + ".zero", np.uint8(zero))
+        (rounded,) = self._node("QuantizeLinear", [x, a, a_zero], [name + ".rounded"])
+        if large:
+            (taken,) = self._node("Gather", [x, self._constant(name + ".large", np.array(large, "i8"))], [name + ".taken"], axis=-1)
+            (column,) = self._node("Unsqueeze", [taken, self._constant("last", np.array([-1], "i8"))], [name + ".column"])
+            shifts = self._constant(name + ".shifts", ((np.arange(SPLIT) - (SPLIT - 1) / 2) * scale).astype("f4"))
+            (moved,) = self._node("Add", [column, shifts], [name + ".moved"])
+            shape = self._constant(name + ".shape", np.array([0, 0, SPLIT * len(large)], "i8"))  # 0: as it is
+            (flat,) = self._node("Reshape", [moved, shape], [name + ".flat"])
+            eighth = self._constant(name + ".eighth", np.float32(scale * SPLIT))
+            (parts,) = self._node("QuantizeLinear", [flat, eighth, a_zero], [name + ".parts"])
+            (rounded,) = self._node("Concat", [rounded, parts], [name + ".both"], axis=-1)
+        modules: list[Any] = [layer.get_submodule(path) for path in LINEAR[name.rsplit(".", 1)[1]]]
+        return [self._product(rounded, a, a_zero, module, large, f"{name}.{at}") for at, module in enumerate(modules)]
+
+    def _product(self, rounded: str, a: str, a_zero: str, module: Any, large: list[int], name: str) -> str:
+        """Codes of scale `a` times the module's weights, which are rounded too, plus its bias."""
+        whole = module.weight.detach().numpy()
+        small = whole.copy()
         small[:, large] = 0
-        weight = np.concatenate([small, np.repeat(weight[:, large], SPLIT, axis=1)], axis=1)
+        weight = np.concatenate([small, np.repeat(whole[:, large], SPLIT, axis=1)], axis=1)
         steps = np.abs(weight).max(axis=1) / 127
         codes = np.rint(weight / steps[:, None]).astype("i1").T
         zeros = np.zeros(len(steps), "i1")
         if not self._signed:
             codes, zeros = ((part.astype("i2") + 128).astype("u1") for part in (codes, zeros))
-        a, a_zero = self._constant(name + ".a", np.float32(scale)), self._constant(name + ".zero", np.uint8(zero))
-        (rounded,) = self._node("QuantizeLinear", [x, a, a_zero], [name + ".rounded"])
-        if large:
-            shifts = np.tile((np.arange(SPLIT) - (SPLIT - 1) / 2) * scale, len(large))
-            which = self._constant(name + ".large", np.repeat(large, SPLIT).astype("i8"))
-            (taken,) = self._node("Gather", [x, which], [name + ".taken"], axis=-1)
-            (moved,) = self._node("Add", [taken, self._constant(name + ".shifts", shifts.astype("f4"))], [name + ".moved"])
-            eighth = self._constant(name + ".eighth", np.float32(scale * SPLIT))
-            (parts,) = self._node("QuantizeLinear", [moved, eighth, a_zero], [name + ".parts"])
-            (rounded,) = self._node("Concat", [rounded, parts], [name + ".both"], axis=-1)
         inputs = [rounded, self._constant(name + ".codes", codes), a, self._constant(name + ".steps", steps.astype("f4"))]
-        inputs += [a_zero, self._constant(name + ".zeros", zeros)]
-        inputs += [self._constant(name + ".shift", shift)] if bias else []
+        inputs += [a_zero, self._constant(name + ".zeros", zeros), self._constant(name + ".shift", module.bias)]
         return self._node("MatMulIntegerToFloat", inputs, [name + ".done"], DOMAIN)[0]
 
 
