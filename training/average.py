@@ -1,7 +1,7 @@
 """The mean of two runs' weights: `python -m training.average FIRST SECOND --share S --out FILE`.
 
-Takes the reader's weights of two runs of which the second began where the first ended; gives S of the second and the rest of the
-first. It reads better than either (the model card has the figures) and costs nothing (Wortsman et al., ICML 2022).
+Takes the reader's weights of two runs from the same encoder, or means of such; gives S of the second and the rest of the first. It
+reads better than either (`training/README.md` has the figures) and costs nothing (Wortsman et al., ICML 2022).
 """
 
 import argparse
