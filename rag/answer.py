@@ -146,8 +146,7 @@ class Rag(Runnable[str, Answer]):
 
         readings = read(question)
         found = Found(question, readings, select(readings, self.threshold), readings)
-        sure = bool(readings) and self.reader.confidence(readings) >= SURE
-        if previous.strip() and readings and not sure and not names(question):
+        if previous.strip() and readings and not names(question) and self.reader.confidence(readings) < SURE:
             found = self._following.found(found, checked(previous[-CARRIED:]), read)
             clock.lap("read")
         citations, dropped = self._resolve(found.chosen)

@@ -15,7 +15,7 @@ from rag.types import Span
 
 WEIGHTS = Path(__file__).parent / "weights"
 CROWD = 8  # passages: more were not found when this was fitted
-ALIKE = 0.6  # the cosine from which two sentences say the same: nine in ten translations do, one in twenty of a text's neighbours
+ALIKE = 0.6  # the cosine from which two sentences say the same: nine in ten translations do, under one in ten of a text's neighbours
 
 
 @dataclass(frozen=True, slots=True)
