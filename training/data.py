@@ -45,6 +45,7 @@ class Row:
     start: int
     end: int
     id: str = ""
+    asked_in: str = ""  # the question's language, where it is ours
 
 
 @dataclass(slots=True, eq=False)

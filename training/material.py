@@ -42,7 +42,7 @@ class Material:
         translated = translate.read(options.translated) if options.translated else {}
         folder = options.parallel
         told = (parallel.texts(folder), parallel.stories(folder), cloze.names(folder)) if folder else ([], [], {})
-        return cls(stream.Corpus(found, words, retrieved, translated), stream.Corpus(own, {}, near, {}), *told)
+        return cls(stream.Corpus(found, words, retrieved, translated), stream.Corpus(ours.balanced(own), {}, near, {}), *told)
 
     def asked(self, seed: int, negative: float) -> list[Iterator[Example]]:
         """Questions of our own and, a fifth as often, cloze questions."""

@@ -2,7 +2,7 @@
 
 Takes `asked.tsv`, questions about the files' answers in other languages than their passages', `answered.tsv`, questions with other
 answers of the files' passages, `missed.tsv`, questions that these come near to answering and do not, and `written.tsv`, short passages
-in 23 languages with questions in others; gives rows as `data` does. What the passages tell is invented.
+in 36 languages with questions in others; gives rows as `data` does. What the passages tell is invented.
 """
 
 from collections import Counter, defaultdict
@@ -22,19 +22,14 @@ NONE = "-"  # in the place of an answer that the passage does not have
 
 def by_row(path: Path | None = None) -> dict[str, list[str]]:
     """Row id → our questions about it, those of ASKED or of another file like it."""
-    return {identity: [question for question, *_ in rest] for identity, rest in _read(path or ASKED).items()}
-
-
-def answered() -> dict[str, list[list[str]]]:
-    """Row id → questions about its context, each with its answer."""
-    return _read(ANSWERED)
+    return {identity: [question for _, question in rest] for identity, rest in _read(path or ASKED).items()}
 
 
 def _read(path: Path) -> dict[str, list[list[str]]]:
-    """Row id → what stands in its lines after the language."""
+    """Row id → what stands in its lines after it: language, question and, in ANSWERED, the answer."""
     found: dict[str, list[list[str]]] = defaultdict(list)
     for line in path.read_text(encoding="utf-8").splitlines():
-        identity, _, *rest = line.split("\t")
+        identity, *rest = line.split("\t")
         found[identity].append(rest)
     return dict(found)
 
@@ -52,9 +47,9 @@ def written(path: Path = WRITTEN) -> dict[str, Source]:
         if parts[0]:
             language, context, title = (*parts, "")[:3]
             continue
-        _, _, question, answer = parts
+        _, asked_in, question, answer = parts
         row = Row("", context, (context if answer == NONE else title) if title else language, -1, -1)
-        rows[f"{'articles' if title else 'ours'}.{language}"].append(_asked(row, question, answer))
+        rows[f"{'articles' if title else 'ours'}.{language}"].append(_asked(row, asked_in, question, answer))
         beside[row.title].add(context)
     return {
         name: Source(name.split(".")[1], found, {title: sorted(beside[title]) for title in {row.title for row in found}})
@@ -67,14 +62,14 @@ def sources(found: dict[str, Source]) -> dict[str, Source]:
 
     Each weighs in the stream as much as it has rows, the passages of our own WEIGHT times as much.
     """
-    asked, told, missed, made = by_row(), answered(), by_row(MISSED), {}
+    asked, told, missed, made = _read(ASKED), _read(ANSWERED), _read(MISSED), {}
     rows_of = Counter(row.id for source in found.values() for row in source.rows)
     if shared := [identity for identity in {*asked, *told, *missed} if rows_of[identity] > 1]:
         raise ValueError(f"{len(shared)} ids of our questions have several rows, {shared[0]} among them: delete their lines")
     for name, source in found.items():
-        rows = [replace(row, question=question) for row in source.rows for question in asked.get(row.id, ())]
-        rows += [_asked(row, question, answer) for row in source.rows for question, answer in told.get(row.id, ())]
-        rows += [_asked(row, question, NONE) for row in source.rows for question in missed.get(row.id, ())]
+        rows = [replace(row, asked_in=language, question=question) for row in source.rows for language, question in asked.get(row.id, ())]
+        rows += [_asked(row, *rest) for row in source.rows for rest in told.get(row.id, ())]
+        rows += [_asked(row, *rest, NONE) for row in source.rows for rest in missed.get(row.id, ())]
         if rows:
             made[name] = Source(source.language, rows, source.contexts)
     made |= written()
@@ -98,7 +93,25 @@ def _with(near: list[str], row: Row, source: Source) -> list[str]:
     return near + max(1, len(near) // max(1, len(siblings))) * siblings
 
 
-def _asked(row: Row, question: str, answer: str) -> Row:
+def balanced(own: dict[str, Source]) -> dict[str, Source]:
+    """The same, each row as many times as the square root of how much rarer its question's language is than the commonest.
+
+    What one language has a hundredth of the questions of another is drawn a tenth as often (after Devlin et al., multilingual BERT).
+    """
+    weighed = Counter[str]()
+    for source in own.values():
+        for row in source.rows:
+            weighed[row.asked_in] += source.share / len(source.rows)
+    commonest = max(weighed.values())
+    made = {}
+    for name, source in own.items():
+        rows = [row for row in source.rows for _ in range(round((commonest / weighed[row.asked_in]) ** 0.5))]
+        made[name] = replace(source, rows=rows, share=source.share * len(rows) / len(source.rows))
+        made[name].beside.clear()
+    return made
+
+
+def _asked(row: Row, language: str, question: str, answer: str) -> Row:
     """The row with this question, and with the answer as its context has it first, or none."""
     start, length = (row.context.index(answer), len(answer)) if answer != NONE else (-1, 0)
-    return replace(row, question=question, start=start, end=start + length)
+    return replace(row, asked_in=language, question=question, start=start, end=start + length)
