@@ -1,8 +1,8 @@
-"""Ten French news articles side by side, asked in French and in sixteen other languages: `python -m bench.news`.
+"""Ten French news articles side by side, asked in French and in 36 other languages: `python -m bench.news`.
 
-Takes `news.fr.json` and `news.across.json`, SQuAD files of invented articles that we wrote and that no training saw; gives what
-`rag.evaluate` counts of the product's answers. Every article is in the index, so the nine others are the near misses; a quarter of the
-questions has no answer in any. `bench.quality --squad` reads the same files an article at a time.
+Takes `news.fr.json`, `news.across.json` and `news.rare.json`, SQuAD files of invented articles that we wrote and that no training
+saw; gives what `rag.evaluate` counts of the product's answers. Every article is in the index, so the nine others are the near misses; a
+quarter of the questions has no answer in any. `bench.quality --squad` reads the same files an article at a time.
 """
 
 import tempfile
@@ -13,7 +13,11 @@ from index import Index, build
 from rag import Rag
 from rag.evaluate import Figures, Question, evaluate
 
-FILES = {"in French": Path(__file__).parent / "news.fr.json", "in 16 other languages": Path(__file__).parent / "news.across.json"}
+FILES = {
+    "in French": Path(__file__).parent / "news.fr.json",
+    "in 16 other languages": Path(__file__).parent / "news.across.json",
+    "in 24 languages with few training questions": Path(__file__).parent / "news.rare.json",
+}
 
 
 def questions(items: list[Item]) -> list[Question]:

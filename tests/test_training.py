@@ -48,6 +48,11 @@ ASKED = [("Who founded the museum in 1911?", 0, "Anna Berg"), ("Where did the Ha
          ("Who rebuilt the Harbour Museum in 1946?", 1, "Maria Holm"), ("Who closed the museum?", 1, "King Olav")]  # fmt: skip
 
 
+@pytest.fixture(autouse=True)
+def no_slips(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wording, "MISTYPED", 0.0)
+
+
 @pytest.fixture
 def source() -> data.Source:
     rows = []
@@ -520,6 +525,14 @@ def test_an_id_that_several_rows_share_is_not_asked_about(source: data.Source) -
         ours.sources({"museum.en": data.Source("en", rows, {})})
 
 
+def test_a_slip_changes_one_word_and_leaves_it_known() -> None:
+    rng, asked = random.Random(1), "Who supplied the drones?"
+    slips = {wording.mistyped(asked, rng) for _ in range(200)}
+    assert all(abs(len(slip) - len(asked)) < 2 and slip.startswith("Who ") and "the" in slip for slip in slips)
+    assert {"Who suplied the drones?", "Who supplied the droones?", "Who supplied the dornes?"} <= slips
+    assert wording.mistyped("無人機は誰が供給しましたか", rng) == "無人機は誰が供給しましたか"
+
+
 def test_a_rare_language_is_drawn_as_the_root_of_its_share(source: data.Source) -> None:
     rows = [replace(source.rows[0], question=f"{i}", asked_in="en" if i < 99 else "sw") for i in range(100)]
     own = ours.balanced({"ours.en": replace(source, rows=rows, share=300), "ours.sw": replace(source, rows=rows[:1], share=3)})
@@ -547,7 +560,7 @@ def test_an_articles_passages_in_other_languages_are_its_questions_rivals(tmp_pa
 def test_each_answer_to_our_questions_stands_once_in_our_passages() -> None:
     found = ours.sources({})
     rows = [row for source in found.values() for row in source.rows]
-    assert len(found) == 53 and len(rows) == 13699 and sum(row.start < 0 for row in rows) == 3657
+    assert len(found) == 53 and len(rows) == 14141 and sum(row.start < 0 for row in rows) == 3734
     assert all(row.start < 0 or row.context.count(row.context[row.start : row.end]) == 1 for row in rows)
     for example in itertools.islice(stream.stream(stream.Corpus(found, {}, {}, {}), 1, negative=0), 100):
         asked = [row for row in rows if row.question == example.question and example.window in row.context]

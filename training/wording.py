@@ -18,6 +18,8 @@ FOLLOWING = 0.12  # of the questions come after another one about the same conte
 WORDS = re.compile(r"((?i:how (?:many|much|long))|\w+)")
 SPACELESS = re.compile(r"[^\s]*[\u3040-\u30ff\u4e00-\u9fff]")
 LONGEST_WORD = 8  # characters, in Chinese and Japanese
+MISTYPED = 0.06  # of the questions
+TYPED = re.compile(r"[^\W\d_]{5,}")  # a word long enough to be known with a letter wrong
 ELLIPSES = {  # what is left of a question that follows on another: "And when?"
     "en": {
         r"when|(in|on|during|since) (what|which) (year|date|month|day|century)|what (year|date)": "And when?",
@@ -67,7 +69,23 @@ def words(question: str, lexicon: dict[str, dict[str, str]]) -> Iterator[str]:
 def worded(
     question: str, row: Row, source: Source, lexicon: Lexicon, told: Told, rng: random.Random, switched: float = SWITCHED
 ) -> str:
-    """The question, in FOLLOWING of the cases after another one, and `switched` of them in another language."""
+    """The question, in FOLLOWING of the cases after another one, `switched` of them in another language, and MISTYPED with a slip."""
+    asked = _reworded(question, row, source, lexicon, told, rng, switched)
+    return mistyped(asked, rng) if rng.random() < MISTYPED else asked
+
+
+def mistyped(question: str, rng: random.Random) -> str:
+    """The question with a letter inside one of its longer words left out, doubled or before the one that it follows."""
+    places = [] if SPACELESS.match(question) else list(TYPED.finditer(question))
+    if not places:
+        return question
+    word = rng.choice(places)
+    at = rng.randrange(word.start() + 1, word.end() - 1)
+    one, next_one = question[at], question[at + 1]
+    return question[:at] + rng.choice((next_one, 2 * one + next_one, next_one + one)) + question[at + 2 :]
+
+
+def _reworded(question: str, row: Row, source: Source, lexicon: Lexicon, told: Told, rng: random.Random, switched: float) -> str:
     parts = [question]
     if question == row.question and rng.random() < FOLLOWING:
         parts = followed(source, row, rng)
