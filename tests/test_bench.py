@@ -82,8 +82,8 @@ def test_the_news_articles_hold_their_answers_and_no_training_saw_them() -> None
     seen, left_out = ({row.context for source in sources for row in source.rows} for sources in written)
     assert len(left_out) == 78 and not left_out & seen
     asked = {name: read_squad(path) for name, path in news.FILES.items()}
-    french, across = ({item.context for item in items} for items in asked.values())
-    assert french == across and len(french) == 10 and not french & (seen | left_out)
+    french, across, rare = ({item.context for item in items} for items in asked.values())
+    assert french == across == rare and len(french) == 10 and not french & (seen | left_out)
     for items in asked.values():
         assert all(answer in item.context for item in items for answer in item.answers)
         assert 0.15 < sum(not item.answers for item in items) / len(items) < 0.3

@@ -1,7 +1,7 @@
 """From the network's logits to probabilities and one threshold: `python -m training.calibrate --data FOLDER`.
 
 Takes the contexts that training left out, in six languages, with their own questions and with ours about them in other languages
-(`crossed.tsv`: 508 questions in 20 languages, written for this), and 78 invented passages with 519 questions in the same and in other
+(`crossed.tsv`: 508 questions in 20 languages, written for this), and 78 invented passages with 801 questions in the same and in other
 languages (`left_out.tsv`), 52 of them 23 articles told in two or three languages, so that near misses are there which no training
 saw; gives `calibration.json` beside the weights. Every question is put to the product's own retrieval over all these contexts and
 their neighbours at once, and again with its own context taken out of the hits, so that it has no answer. Nothing is fitted or

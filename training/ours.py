@@ -98,7 +98,7 @@ def balanced(own: dict[str, Source]) -> dict[str, Source]:
 
     What one language has a hundredth of the questions of another is drawn a tenth as often (after Devlin et al., multilingual BERT).
     """
-    weighed = Counter[str]()
+    weighed = defaultdict[str, float](float)
     for source in own.values():
         for row in source.rows:
             weighed[row.asked_in] += source.share / len(source.rows)
