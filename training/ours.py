@@ -69,7 +69,7 @@ def sources(found: dict[str, Source]) -> dict[str, Source]:
     for name, source in found.items():
         rows = [replace(row, asked_in=language, question=question) for row in source.rows for language, question in asked.get(row.id, ())]
         rows += [_asked(row, *rest) for row in source.rows for rest in told.get(row.id, ())]
-        rows += [_asked(row, *rest, NONE) for row in source.rows for rest in missed.get(row.id, ())]
+        rows += [_asked(row, language, question, NONE) for row in source.rows for language, question in missed.get(row.id, ())]
         if rows:
             made[name] = Source(source.language, rows, source.contexts)
     made |= written()
