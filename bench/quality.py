@@ -127,7 +127,7 @@ def main() -> None:
         "news": news_articles,
         "reading": lambda: reading(evaluation, sample, paragraphs),
         "ranking": lambda: ranking(evaluation, 4 * sample, paragraphs.reader),
-        "refusing": lambda: refusing(evaluation, max(10, sample // 2), paragraphs.reader),
+        "refusing": lambda: refusing(evaluation, max(10, sample // 2), paragraphs.reader, options.out.with_name("reliability.svg")),
     }
     rows, rest = table.kept(options.out) if options.only else {}, table.below(options.out)
     for name in options.only or parts:

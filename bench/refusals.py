@@ -1,17 +1,17 @@
 """Questions whose paragraph is in a pool of many languages, and the same with it taken out: right and false refusals, and the confidence.
 
-Takes XQuAD's paragraphs in all their languages; gives rows for `bench.quality`. A pool of all twelve languages, and one of four, so that
-most questions are in a language that no paragraph is in.
+Takes XQuAD's paragraphs in all their languages; gives rows for `bench.quality` and the reliability plot. A pool of all twelve languages,
+and one of four, so that most questions are in a language that no paragraph is in.
 """
 
 import random
 import tempfile
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from bench import reliability
 from bench.squad import Item, characters, score, xquad
 from bench.table import SEED, Row
 from index import Index, build
@@ -24,8 +24,11 @@ from training.fitting import expected_error
 SOME = ("ar", "de", "en", "zh")  # the paragraphs of these alone
 
 
-def refusing(folder: Path, sample: int, reader: SpanReader) -> Iterator[Row]:
-    """Questions in every language over pooled corpora, with their paragraph in all its languages in it, and without."""
+def refusing(folder: Path, sample: int, reader: SpanReader, plot: Path) -> Iterator[Row]:
+    """Questions in every language over pooled corpora, with their paragraph in all its languages in it, and without.
+
+    The answers' confidences are drawn to `plot` (SVG).
+    """
     names = [path.name.split(".")[0] for path in (folder / "xquad").glob("*.jsonl.gz")]
     items = {language: xquad(folder, language) for language in sorted(names)}
     with tempfile.TemporaryDirectory() as place:
@@ -36,14 +39,22 @@ def refusing(folder: Path, sample: int, reader: SpanReader) -> Iterator[Row]:
                 (texts / f"{number}.{language}.txt").write_text(context, encoding="utf-8", newline="")
         with Index(Path(place) / "index", create=True) as index:
             build(index, [texts])
+            answered: dict[str, reliability.Answered] = {}
             for pool in (sorted(items), SOME):
-                yield from refusals(index, items, pool, sample, reader)
+                given = answered.setdefault(f"{len(pool)} languages", [])
+                yield from refusals(index, items, pool, sample, reader, given)
+            plot.write_text(reliability.plot(answered), encoding="utf-8")
 
 
 def refusals(
-    index: Index, items: dict[str, dict[str, Item]], pool: Sequence[str], sample: int, reader: SpanReader
+    index: Index,
+    items: dict[str, dict[str, Item]],
+    pool: Sequence[str],
+    sample: int,
+    reader: SpanReader,
+    answered: reliability.Answered,
 ) -> Iterator[Row]:
-    """Of an index's paragraphs in the languages of the pool."""
+    """Of an index's paragraphs in the languages of the pool; what was answered, with its confidence, is added to `answered`."""
     retriever, rng = HybridRetriever(index), random.Random(SEED)
     entries = index.catalogue.entries()
     chosen = [entry.id for entry in entries if entry.source.split(".")[-2] in pool]  # NUMBER.LANGUAGE.txt
@@ -52,7 +63,7 @@ def refusals(
     def text(hit: Hit) -> str:
         return index.catalogue.get(hit.chunk.metadata["document"]).page_content  # type: ignore[union-attr]
 
-    present, absent, answered = [], [], []
+    present, absent = [], []
     for language in sorted(items):
         for i in rng.sample(sorted(items[language]), min(sample, len(items[language]))):
             question, own = items[language][i].question, {items[lang][i].context for lang in pool}
@@ -81,17 +92,7 @@ def refusals(
     )
     yield (
         f"expected calibration error of the confidence, {about}",
-        f"**{expected_error(answered):.3f}** ({_reliability(answered)})",
+        f"**{expected_error(answered):.3f}** ({reliability.told(answered)})",
         "none published",
     )
 
-
-def _reliability(answered: list[tuple[float, bool]]) -> str:
-    """Said → were right, by fifths of the confidence."""
-    groups = defaultdict(list)
-    for confidence, right in answered:
-        groups[min(int(confidence * 5), 4)].append((confidence, right))
-    return ", ".join(
-        f"said {np.mean([c for c, _ in group]):.2f} right {np.mean([r for _, r in group]):.2f} of {len(group)}"
-        for _, group in sorted(groups.items())
-    )

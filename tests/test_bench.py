@@ -2,18 +2,21 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 from conftest import OverlapReader, TrigramEncoder
 
-from bench import news, table
+from bench import news, reliability, table
 from bench.refusals import SOME, refusals
 from bench.retrieval import InBatches, average_precision, ndcg
 from bench.squad import Item, read_squad
 from index import Index, build
 from rag import Hit, Reading
 from training import ours
+
+SVG = "{http://www.w3.org/2000/svg}"
 
 
 class Sums:
@@ -72,7 +75,7 @@ def test_a_paragraph_that_was_taken_out_is_not_given_to_the_reader(tmp_path: Pat
     with Index(tmp_path / "index", TrigramEncoder(), create=True) as index:
         build(index, [folder])
         reader = Watching()
-        list(refusals(index, items, SOME, 1, reader))  # type: ignore[arg-type]
+        list(refusals(index, items, SOME, 1, reader, []))  # type: ignore[arg-type]
     assert len(reader.given) == 2 * len(SOME) and not any("In el" in text for given in reader.given for text in given)
     assert all(without and any(not without & own for own in same) for without in reader.given[1::2])
 
@@ -97,3 +100,15 @@ def test_the_table_keeps_its_rows_and_what_is_written_below_it(tmp_path: Path) -
     rows = {"seeds: cited": ("**0.94**", "0.75"), "the same, refused": ("0.86", "none")}
     path.write_text(table.page(rows, 60, "\nBy hand.\n"), encoding="utf-8")
     assert table.kept(path) == rows and table.below(path) == "\nBy hand.\n"
+
+
+def test_the_reliability_plot_has_a_point_for_each_bin_where_its_answers_lie() -> None:
+    answered = [(0.92, True)] * 3 + [(0.98, False)] + [(0.31, False)] * 2
+    assert reliability.groups(answered, 10) == [(pytest.approx(0.31), 0.0, 2), (pytest.approx(0.935), 0.75, 4)]
+    assert reliability.told(answered) == "said 0.31 right 0.00 of 2, said 0.94 right 0.75 of 4"
+    drawn = ElementTree.fromstring(reliability.plot({"4 languages": answered, "none": []}))
+    points = {point[0].text: (float(point.get("cx", 0)), float(point.get("cy", 0))) for point in drawn.iter(f"{SVG}circle")}
+    (low, bottom), (high, above) = points["said 0.31, right 0.00 of 2"], points["said 0.94, right 0.75 of 4"]
+    side = (high - low) / (0.935 - 0.31)
+    assert bottom - above == pytest.approx(0.75 * side, abs=0.5)  # both axes have one scale
+    assert [text.text for text in drawn.iter(f"{SVG}text")][-2:] == ["● 4 languages, 6 answers", "● none, 0 answers"]
