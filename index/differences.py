@@ -18,9 +18,22 @@ from index.weights import ModelError
 BLOCK = 32  # weights that share a scale
 
 
-def write(trained: Iterable[tuple[str, nn.Parameter]], encoder_folder: Path, path: Path, notes: dict[str, str], prefix: str = "") -> None:
-    """Write what training changed to `path` (safetensors), whole or not at all; the encoder's names are without `prefix`."""
+def write(
+    trained: Iterable[tuple[str, nn.Parameter]],
+    encoder_folder: Path,
+    path: Path,
+    notes: dict[str, str],
+    prefix: str = "",
+    before: Path | None = None,
+) -> None:
+    """Write what training changed to `path` (safetensors), whole or not at all; the encoder's names are without `prefix`.
+
+    Training that began with the differences in `before` is added after these: of a short one, little would be left beside theirs.
+    """
     base = load_file(encoder_folder / "model.safetensors")
+    stored = load_file(before) if before else {}
+    for name in (key.removesuffix(".q4") for key in stored if key.endswith(".q4")):
+        base[name] = base[name] + _restore(stored[f"{name}.q4"], stored[f"{name}.scale"])
     out: dict[str, np.ndarray] = {}
     for name, parameter in trained:
         value = parameter.detach().float().cpu().numpy()

@@ -4,6 +4,7 @@ Takes passages and questions; gives unit vectors. The bundled model unless anoth
 first use, since it imports torch (seconds); `Encoder` is what the rest of the product asks for, so tests can pass a small one.
 """
 
+from copy import copy
 from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from threading import Lock
@@ -16,9 +17,11 @@ from index.weights import NAME, SPECIAL, ModelError, bundled_model, quiet_transf
 
 BATCH = 4  # texts: their activations stay in the processor's cache, 1.4 times faster than 32 (docs/indexing.md)
 EMBEDDER = Path(__file__).parent / "embedder.safetensors"  # the bundled model's upper layers as `training.embedder` left them
-RANGES = Path(__file__).parent / "ranges.json"
+QUESTIONS = Path(__file__).parent / "questions.safetensors"  # added to these for questions (`training.questions`)
+RANGES, QUESTION_RANGES = Path(__file__).parent / "ranges.json", Path(__file__).parent / "questions.ranges.json"
 RECENT = 4  # questions whose vectors are kept: what finds passages asks for one, and what reads them again
-VERSION = "6"  # of the vectors: raise it when the same text would get another one; an index records it
+VERSION = "6"  # of the passages' vectors: raise it when the same text would get another one; an index records it
+ASKED = "6.1"  # of the questions' vectors: what was learnt or found with others is not used
 
 
 class Encoder(Protocol):
@@ -40,7 +43,7 @@ class SentenceEncoder:
     """Any sentence-transformers model, by local path or name; the bundled one by default.
 
     The bundled model would rank passages in the question's own language first; its upper layers are therefore retrained to bring
-    questions to their passages across languages (`training.embedder`).
+    questions to their passages across languages (`training.embedder`), and once more for questions' vectors (`training.questions`).
     """
 
     def __init__(self, name: str = NAME, exact: bool = False) -> None:
@@ -56,9 +59,16 @@ class SentenceEncoder:
 
     @property
     def model(self) -> Any:
-        """The loaded model; raises ModelError when `name` is no model that this machine has."""
+        """The loaded model, for passages; raises ModelError when `name` is no model that this machine has."""
         with self._lock:
             return self._model
+
+    @property
+    def asking(self) -> Any:
+        """The model for questions: the bundled one has upper layers of their own for them."""
+        model = self.model
+        with self._lock:
+            return _asking(self.folder, not self._exact) if self.name == NAME else model
 
     @cached_property
     def _model(self) -> Any:
@@ -87,10 +97,13 @@ class SentenceEncoder:
 
     def queries(self, texts: list[str]) -> np.ndarray:
         """Unit vectors (texts, dimension) of questions."""
-        return self._encoded(self.model.encode_query, texts)
+        return self._encoded(self.asking.encode_query, texts)
 
     def states(self, texts: list[str], asked: bool = False) -> list[np.ndarray]:
-        """What the model makes of each token of passages, or of questions: (tokens, dimension) each, without its prompt and end marks."""
+        """What the passages' model makes of each token of passages, or of questions: (tokens, dimension) each.
+
+        The prompt and the end marks are left out.
+        """
         model = self.model
         kind, encode = ("query", model.encode_query) if asked else ("document", model.encode_document)
         prompt = len(model.tokenizer.tokenize(model.prompts.get(kind, "").strip()))
@@ -140,3 +153,24 @@ def _loaded(folder: str, local: bool, ours: bool, fast: bool) -> Any:
     if fast:
         model[0].model = Quantised(model[0].auto_model, read_ranges(RANGES))
     return model
+
+
+@cache
+def _asking(folder: str, fast: bool) -> Any:
+    """The bundled model with the questions' layers; its tokenizer and words are the passages' own."""
+    from sentence_transformers import SentenceTransformer
+    from transformers import AutoModel
+
+    from index import differences
+    from index.quantised import Quantised, read_ranges
+    from index.words import pack
+
+    told = _loaded(folder, True, True, fast)
+    encoder = AutoModel.from_pretrained(folder, add_pooling_layer=False)
+    pack(encoder, Path(folder))
+    differences.add(encoder, EMBEDDER)
+    differences.add(encoder, QUESTIONS)
+    first = copy(told[0])
+    first._modules = dict(first._modules)  # what a copied module holds is still the first one's
+    first.model = Quantised(encoder, read_ranges(QUESTION_RANGES)) if fast else encoder
+    return SentenceTransformer(modules=[first, *list(told)[1:]], prompts=told.prompts, device="cpu")

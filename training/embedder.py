@@ -106,7 +106,7 @@ def batches(material: Material, tokenise: Tokenise, seed: int, size: int = PAIRS
         texts = [*asked, *(f"passage: {pair.passage}" for pair in some), *(f"passage: {pair.rival}" for pair in some)]
         ids = tokenise(texts)
         order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
-        chunks = [_padded([ids[i] for i in order[at : at + CHUNK]]) for at in range(0, len(order), CHUNK)]
+        chunks = [padded([ids[i] for i in order[at : at + CHUNK]]) for at in range(0, len(order), CHUNK)]
         places = torch.empty(len(order), dtype=torch.long)
         places[torch.tensor(order)] = torch.arange(len(order))
         keys = [pair.key for pair in some]
@@ -116,7 +116,8 @@ def batches(material: Material, tokenise: Tokenise, seed: int, size: int = PAIRS
         yield Batch(chunks, places, torch.cat([others, others | none], dim=1))
 
 
-def _padded(ids: list[list[int]]) -> torch.Tensor:
+def padded(ids: list[list[int]]) -> torch.Tensor:
+    """Token ids (texts, tokens) of texts whose last is the longest."""
     longest = len(ids[-1])
     return torch.tensor([row + [1] * (longest - len(row)) for row in ids])
 

@@ -103,11 +103,17 @@ def passages(contexts: dict[str, str], encoder: SentenceEncoder) -> list[Passage
     return made
 
 
-def listed(asked: list[Asked], shown: list[Passage], questions: np.ndarray, vectors: np.ndarray) -> Iterator[Listed]:
-    """What stands beside each question. A near miss's own passages come first; others that hold an answer's words are left out."""
+def by_context(shown: list[Passage]) -> dict[str, list[int]]:
+    """Context → the numbers of its passages."""
     own = defaultdict[str, list[int]](list)
     for number, passage in enumerate(shown):
         own[passage.context].append(number)
+    return own
+
+
+def listed(asked: list[Asked], shown: list[Passage], questions: np.ndarray, vectors: np.ndarray) -> Iterator[Listed]:
+    """What stands beside each question. A near miss's own passages come first; others that hold an answer's words are left out."""
+    own = by_context(shown)
     for first in range(0, len(asked), BLOCK):
         nearest = np.argsort(-(questions[first : first + BLOCK] @ vectors.T), axis=1)[:, :NEAREST].tolist()
         for number, (one, near) in enumerate(zip(asked[first : first + BLOCK], nearest, strict=True), first):

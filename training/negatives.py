@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from index.embed import VERSION, SentenceEncoder
+from index.embed import ASKED, VERSION, SentenceEncoder
 from training.data import Source
 
 NEAREST = 24  # contexts looked at for each question
@@ -24,14 +24,14 @@ BLOCK = 512  # questions compared at once
 def mine(found: dict[str, Source], cache: Path, asked: dict[str, Source] | None = None) -> dict[str, dict[str, list[str]]]:
     """File → question → contexts of `found`, hardest first, for its own questions or for those of `asked`.
 
-    The nearest of each question are kept in `cache` (npz), and the contexts' vectors beside it (minutes), both under the vectors'
-    version: only new questions are asked.
+    The nearest of each question are kept in `cache` (npz), and the contexts' vectors beside it (minutes), each under the version of its
+    vectors: only new questions are asked.
     """
     contexts = [(name, c) for name, source in found.items() for kept in source.contexts.values() for c in kept]
     questions = asked or found
     rows = {name: source.rows[:: max(1, len(source.rows) // PER_FILE)] for name, source in questions.items()}
     wanted = {_key(row.question): row.question for kept in rows.values() for row in kept}
-    nearest = _nearest(wanted, found, contexts, cache.with_suffix(f".{VERSION}.npz"))
+    nearest = _nearest(wanted, found, contexts, cache.with_suffix(f".{ASKED}.npz"))
     own: dict[tuple[str, str], set[str]] = defaultdict(set)  # of whatever else the same question is asked
     for name, kept in rows.items():
         for row in kept:

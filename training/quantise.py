@@ -1,7 +1,7 @@
 """What enters each linear layer of the embedder and of the reader: `python -m training.quantise --data FOLDER`.
 
-Takes windows of left-out contexts in six languages; writes the ranges that `index.quantised` needs, those of the embedder beside it,
-those of the reader beside its weights.
+Takes windows of left-out contexts in six languages, and questions about them in twenty; writes the ranges that `index.quantised` needs,
+those of the embedder and of its questions' layers beside it, those of the reader beside its weights.
 """
 
 import argparse
@@ -15,13 +15,15 @@ import numpy as np
 import torch
 from torch import nn
 
-from index.embed import RANGES, SentenceEncoder
+from index.embed import QUESTION_RANGES, RANGES, SentenceEncoder
 from index.quantised import LINEAR, Range
 from index.weights import bundled_model
 from rag.calibration import WEIGHTS
 from rag.network import load
 from rag.read import READER_RANGES, SpanReader
 from training import data
+from training.calibrate import CROSSED
+from training.ours import by_row
 
 WINDOWS = 12  # of a file
 CHARACTERS = 420
@@ -74,14 +76,18 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder with train/*.jsonl.gz")
     parser.add_argument("--weights", type=Path, default=WEIGHTS / "reader.safetensors")
     options = parser.parse_args()
-    rng, embedder, reader = random.Random(1), SentenceEncoder(exact=True).model, SpanReader()
+    rng, embedder, reader = random.Random(1), SentenceEncoder(exact=True), SpanReader()
     asked = []
     for source in data.sources(options.data, held_out=True).values():
         budget = int(CHARACTERS * (0.4 if source.language in ("ja", "zh") else 1))
         rows = rng.sample([row for row in source.rows if row.start >= 0], WINDOWS)
         asked += [(row.question, data.window(row, budget, rng).window) for row in rows]
-    texts = embedder.tokenizer([f"passage: {window}" for _, window in asked] + [f"query: {question}" for question, _ in asked])
-    write(RANGES, ranges(embedder[0].auto_model, texts["input_ids"]))
+    questions = [f"query: {question}" for question, _ in asked]
+    crossed = [f"query: {question}" for some in by_row(CROSSED).values() for question in some]
+    tokenise = embedder.model.tokenizer
+    passages = tokenise([f"passage: {window}" for _, window in asked] + questions)
+    write(RANGES, ranges(embedder.model[0].auto_model, passages["input_ids"]))
+    write(QUESTION_RANGES, ranges(embedder.asking[0].auto_model, tokenise(questions + crossed)["input_ids"]))
     pairs = [pair.ids for question, window in asked for pair in reader.encode(question, [window])]
     write(READER_RANGES, ranges(load(bundled_model(), options.weights).encoder, pairs))
 
