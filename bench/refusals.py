@@ -95,4 +95,3 @@ def refusals(
         f"**{expected_error(answered):.3f}** ({reliability.told(answered)})",
         "none published",
     )
-

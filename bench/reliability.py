@@ -3,32 +3,12 @@
 Takes confidences with whether the answer was right; gives an SVG picture of each pool's points (Guo et al., ICML 2017).
 """
 
-from collections import defaultdict
-from typing import NamedTuple
-
-import numpy as np
+from training.fitting import groups
 
 Answered = list[tuple[float, bool]]  # confidence, and whether the answer was right
 SIDE, MARGIN = 320, 48  # of the plot, pixels
 COLOURS = ("#1f5fbf", "#c2571a")
 LARGEST = 9.0  # a point's radius
-
-
-class Group(NamedTuple):
-    """Answers of about one confidence: its mean, the share of right ones, their number."""
-
-    said: float
-    right: float
-    number: int
-
-
-def groups(answered: Answered, bins: int) -> list[Group]:
-    """The answers by equal-width bins of their confidence, without the empty ones."""
-    found = defaultdict[int, Answered](list)
-    for confidence, right in answered:
-        found[min(int(confidence * bins), bins - 1)].append((confidence, right))
-    made = (np.array(some, float) for _, some in sorted(found.items()))
-    return [Group(float(some[:, 0].mean()), float(some[:, 1].mean()), len(some)) for some in made]
 
 
 def told(answered: Answered) -> str:

@@ -31,9 +31,8 @@ def write(
     Training that began with the differences in `before` is added after these: of a short one, little would be left beside theirs.
     """
     base = load_file(encoder_folder / "model.safetensors")
-    stored = load_file(before) if before else {}
-    for name in (key.removesuffix(".q4") for key in stored if key.endswith(".q4")):
-        base[name] = base[name] + _restore(stored[f"{name}.q4"], stored[f"{name}.scale"])
+    for name, difference in _read(before)[0].items() if before else ():
+        base[name] = base[name] + difference
     out: dict[str, np.ndarray] = {}
     for name, parameter in trained:
         value = parameter.detach().float().cpu().numpy()
@@ -53,16 +52,22 @@ def add(network: nn.Module, path: Path) -> None:
     Raises ModelError when the file names tensors that the network does not have.
     """
     state: dict[str, Any] = network.state_dict()
-    stored = load_file(path)
-    for key, value in stored.items():
-        name = key.removesuffix(".q4").removesuffix(".scale")
+    differences, whole = _read(path)
+    for name in (*differences, *whole):
         if name not in state:
             raise ModelError(f"{path.name} does not fit the encoder: no tensor {name!r}. Reinstall: make install")
-        if key.endswith(".q4"):
-            state[name] = state[name] + torch.from_numpy(_restore(value, stored[f"{name}.scale"]))
-        elif not key.endswith(".scale"):
-            state[name] = torch.from_numpy(value.astype("f4"))
+    for name, difference in differences.items():
+        state[name] = state[name] + torch.from_numpy(difference)
+    state |= {name: torch.from_numpy(value.astype("f4")) for name, value in whole.items()}
     network.load_state_dict(state)
+
+
+def _read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """The differences in a file, by tensor, and the tensors that stand there whole."""
+    stored = load_file(path)
+    names = [key.removesuffix(".q4") for key in stored if key.endswith(".q4")]
+    differences = {name: _restore(stored[f"{name}.q4"], stored[f"{name}.scale"]) for name in names}
+    return differences, {key: value for key, value in stored.items() if not key.endswith((".q4", ".scale"))}
 
 
 def _quantise(difference: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -159,15 +159,13 @@ def _loaded(folder: str, local: bool, ours: bool, fast: bool) -> Any:
 def _asking(folder: str, fast: bool) -> Any:
     """The bundled model with the questions' layers; its tokenizer and words are the passages' own."""
     from sentence_transformers import SentenceTransformer
-    from transformers import AutoModel
 
     from index import differences
     from index.quantised import Quantised, read_ranges
-    from index.words import pack
+    from index.words import load_packed
 
     told = _loaded(folder, True, True, fast)
-    encoder = AutoModel.from_pretrained(folder, add_pooling_layer=False)
-    pack(encoder, Path(folder))
+    encoder = load_packed(Path(folder))
     differences.add(encoder, EMBEDDER)
     differences.add(encoder, QUESTIONS)
     first = copy(told[0])

@@ -6,12 +6,14 @@ embedder and the reader would each hold one; packed it is 54 MB, and they share 
 
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file
 from torch import nn
+from transformers import AutoModel
 
-from index.weights import WORDS
+from index.weights import WORDS, quiet_transformers
 
 
 class PackedWords(nn.Module):
@@ -36,6 +38,14 @@ class PackedWords(nn.Module):
 def _tables(folder: Path) -> tuple[torch.Tensor, torch.Tensor]:
     stored = load_file(folder / WORDS)
     return stored["codes"], stored["scale"]
+
+
+def load_packed(folder: Path) -> Any:
+    """The bundled encoder (transformers' BertModel) with the packed table."""
+    quiet_transformers()
+    encoder = AutoModel.from_pretrained(str(folder), add_pooling_layer=False)
+    pack(encoder, folder)
+    return encoder
 
 
 def pack(encoder: nn.Module, folder: Path) -> None:

@@ -12,11 +12,9 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers import AutoModel
 
 from index import differences
-from index.weights import quiet_transformers
-from index.words import pack
+from index.words import load_packed
 
 FROZEN_LAYERS = 3  # the lowest hold the alignment between languages, and cost no backward pass
 MASKED = -1e4
@@ -54,9 +52,7 @@ class ReaderNetwork(nn.Module):
 
 def trainable(encoder_folder: Path) -> Any:
     """The bundled encoder (transformers' BertModel), whose words and FROZEN_LAYERS lowest layers stay as they are in training."""
-    quiet_transformers()
-    encoder = AutoModel.from_pretrained(str(encoder_folder), add_pooling_layer=False)
-    pack(encoder, encoder_folder)
+    encoder = load_packed(encoder_folder)
     encoder.embeddings.requires_grad_(False)
     for layer in encoder.encoder.layer[:FROZEN_LAYERS]:
         layer.requires_grad_(False)

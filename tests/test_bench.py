@@ -15,6 +15,7 @@ from bench.squad import Item, read_squad
 from index import Index, build
 from rag import Hit, Reading
 from training import ours
+from training.fitting import groups
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -104,7 +105,7 @@ def test_the_table_keeps_its_rows_and_what_is_written_below_it(tmp_path: Path) -
 
 def test_the_reliability_plot_has_a_point_for_each_bin_where_its_answers_lie() -> None:
     answered = [(0.92, True)] * 3 + [(0.98, False)] + [(0.31, False)] * 2
-    assert reliability.groups(answered, 10) == [(pytest.approx(0.31), 0.0, 2), (pytest.approx(0.935), 0.75, 4)]
+    assert groups(answered, 10) == [(pytest.approx(0.31), 0.0, 2), (pytest.approx(0.935), 0.75, 4)]
     assert reliability.told(answered) == "said 0.31 right 0.00 of 2, said 0.94 right 0.75 of 4"
     drawn = ElementTree.fromstring(reliability.plot({"4 languages": answered, "none": []}))
     points = {point[0].text: (float(point.get("cx", 0)), float(point.get("cy", 0))) for point in drawn.iter(f"{SVG}circle")}

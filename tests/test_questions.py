@@ -29,6 +29,14 @@ class Letters(SentenceEncoder):
         return np.array([[text.count(chr(97 + i)) for i in range(26)] for text in texts], "f4")
 
 
+def tiny(tmp_path: Path) -> Path:
+    folder = tmp_path / "encoder"
+    shape = {"vocab_size": 99, "hidden_size": 32, "num_hidden_layers": 4, "num_attention_heads": 2, "intermediate_size": 64}
+    torch.manual_seed(0)
+    BertModel(BertConfig(**shape)).save_pretrained(folder)
+    return folder
+
+
 def row(question: str, context: str, answer: str, language: str = "en") -> data.Row:
     start = context.index(answer)
     return data.Row(question, context, "mill", start, start + len(answer), asked_in=language)
@@ -59,10 +67,7 @@ def test_rare_languages_are_asked_in_more_often_than_they_are_written_in() -> No
 
 
 def test_questions_are_brought_to_passages_that_stay(tmp_path: Path) -> None:
-    folder = tmp_path / "encoder"
-    shape = {"vocab_size": 99, "hidden_size": 32, "num_hidden_layers": 4, "num_attention_heads": 2, "intermediate_size": 64}
-    torch.manual_seed(0)
-    BertModel(BertConfig(**shape)).save_pretrained(folder)
+    folder = tiny(tmp_path)
 
     def tokenise(texts: list[str]) -> list[list[int]]:
         return [[2 + ord(c) % 97 for c in text[7:40]] for text in texts]
@@ -88,9 +93,7 @@ def test_questions_are_brought_to_passages_that_stay(tmp_path: Path) -> None:
 
 
 def test_what_a_short_training_changed_outlives_its_four_bits(tmp_path: Path) -> None:
-    folder = tmp_path / "encoder"
-    shape = {"vocab_size": 99, "hidden_size": 32, "num_hidden_layers": 4, "num_attention_heads": 2, "intermediate_size": 64}
-    BertModel(BertConfig(**shape)).save_pretrained(folder)
+    folder = tiny(tmp_path)
 
     def changed(by: float, *paths: Path) -> Embedder:
         made = Embedder(folder)

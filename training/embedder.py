@@ -105,10 +105,7 @@ def batches(material: Material, tokenise: Tokenise, seed: int, size: int = PAIRS
         asked = [pair.asked if pair.asked.startswith("passage: ") else f"query: {pair.asked}" for pair in some]
         texts = [*asked, *(f"passage: {pair.passage}" for pair in some), *(f"passage: {pair.rival}" for pair in some)]
         ids = tokenise(texts)
-        order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
-        chunks = [padded([ids[i] for i in order[at : at + CHUNK]]) for at in range(0, len(order), CHUNK)]
-        places = torch.empty(len(order), dtype=torch.long)
-        places[torch.tensor(order)] = torch.arange(len(order))
+        chunks, places = chunked(ids, CHUNK)
         keys = [pair.key for pair in some]
         same = torch.tensor([[a == b for b in keys] for a in keys])
         others = same & ~torch.eye(size, dtype=torch.bool)
@@ -116,8 +113,14 @@ def batches(material: Material, tokenise: Tokenise, seed: int, size: int = PAIRS
         yield Batch(chunks, places, torch.cat([others, others | none], dim=1))
 
 
-def padded(ids: list[list[int]]) -> torch.Tensor:
-    """Token ids (texts, tokens) of texts whose last is the longest."""
+def chunked(ids: list[list[int]], size: int) -> tuple[list[torch.Tensor], torch.Tensor]:
+    """Token ids (texts, tokens) of `size` texts of like lengths each, and the place of every text among them."""
+    order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
+    chunks = [_padded([ids[i] for i in order[at : at + size]]) for at in range(0, len(order), size)]
+    return chunks, torch.tensor(order).argsort()
+
+
+def _padded(ids: list[list[int]]) -> torch.Tensor:
     longest = len(ids[-1])
     return torch.tensor([row + [1] * (longest - len(row)) for row in ids])
 
@@ -153,18 +156,21 @@ def loss(embedder: Embedder, batch: Batch, device: torch.device) -> torch.Tensor
 
 def train(embedder: Embedder, steps: Iterator[Batch], minutes: float) -> int:
     """Train for `minutes`; returns the steps done."""
+    device = embedder.trained()[0][1].device
+    steps = itertools.chain([next(steps)], steps)  # the batches' own start is not counted
+    return descend(embedder, lambda: loss(embedder, next(steps), device), RATE, minutes)
+
+
+def descend(embedder: Embedder, lost: Callable[[], torch.Tensor], rate: float, minutes: float) -> int:
+    """Train for `minutes` on what `lost` gives, a step each time, at a `rate` that falls to zero; returns the steps done."""
     weights = [value for _, value in embedder.trained()]
-    device = weights[0].device
     optimizer = torch.optim.AdamW(weights, lr=0.0, weight_decay=0.01, fused=True)
     embedder.eval()  # no dropout: one passage is seen in many wordings
-    first, done, sums = next(steps), 0, []
-    started = time.monotonic()
-    for batch in itertools.chain([first], steps):
-        if (left := 1 - (time.monotonic() - started) / (60 * minutes)) <= 0:
-            break
+    done, sums, started = 0, list[torch.Tensor](), time.monotonic()
+    while (left := 1 - (time.monotonic() - started) / (60 * minutes)) > 0:
         for group in optimizer.param_groups:
-            group["lr"] = RATE * min(1.0, (done + 1) / WARM_UP) * left
-        found = loss(embedder, batch, device)
+            group["lr"] = rate * min(1.0, (done + 1) / WARM_UP) * left
+        found = lost()
         found.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(weights, 1.0)
         optimizer.step()

@@ -152,9 +152,22 @@ def quantile(weighted: list[tuple[float, float]], share: float) -> float:
     return ordered[int(np.searchsorted(sums, share * sums[-1]))][0]
 
 
+class Group(NamedTuple):
+    """Answers of about one confidence: its mean, the share of right ones, their number."""
+
+    said: float
+    right: float
+    number: int
+
+
 def expected_error(pairs: list[tuple[float, bool]], bins: int = 10) -> float:
     """Expected calibration error over equal-width bins (Guo et al., ICML 2017)."""
-    confidence, right = np.array([p for p, _ in pairs]), np.array([r for _, r in pairs], float)
-    which = np.minimum((confidence * bins).astype(int), bins - 1)
-    gaps = [abs(confidence[which == b].mean() - right[which == b].mean()) * (which == b).mean() for b in set(which)]
-    return float(sum(gaps))
+    return sum(abs(said - right) * number for said, right, number in groups(pairs, bins)) / max(1, len(pairs))
+
+
+def groups(pairs: list[tuple[float, bool]], bins: int) -> list[Group]:
+    """Answers by equal-width bins of their confidence, without the empty ones."""
+    found = np.array(pairs, float)
+    which = np.minimum((found[:, 0] * bins).astype(int), bins - 1) if pairs else []
+    made = (found[which == b] for b in np.unique(which))
+    return [Group(float(some[:, 0].mean()), float(some[:, 1].mean()), len(some)) for some in made]

@@ -9,7 +9,6 @@ there are compete for each of these (after DensePhrases, Lee et al., ACL 2021).
 import argparse
 import itertools
 import random
-import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,13 +16,12 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import nn
 
 from index import differences
 from index.embed import EMBEDDER, QUESTIONS, SentenceEncoder
 from index.weights import bundled_model
 from training import data, ours, parallel, translate
-from training.embedder import SEED, TEMPERATURE, WARM_UP, Embedder, Tokenise, padded, tokenised
+from training.embedder import SEED, TEMPERATURE, Embedder, Tokenise, chunked, descend, tokenised
 from training.listed import BLOCK, CONTEXTS, Passage, by_context, passages
 from training.train import halved, keep_memory
 from training.wording import MISTYPED, mistyped
@@ -141,37 +139,23 @@ def loss(vectors: torch.Tensor, posed: list[Posed], told: torch.Tensor) -> torch
 def train(asker: Embedder, drawn: Iterator[tuple[str, Posed]], told: torch.Tensor, tokenise: Tokenise, minutes: float) -> int:
     """Train for `minutes`; returns the steps done."""
     keep_memory()
-    weights = [value for _, value in asker.trained()]
-    optimizer = torch.optim.AdamW(weights, lr=0.0, weight_decay=0.01, fused=True)
-    asker.eval()  # no dropout, as `training.embedder`
-    halves = halved(weights[0].device)
+    halves = halved(torch.device("cpu"))
     if halves:
         asker.encoder.set_attn_implementation("eager")
-    done, sums, started = 0, list[float](), time.monotonic()
-    while (left := 1 - (time.monotonic() - started) / (60 * minutes)) > 0:
-        for group in optimizer.param_groups:
-            group["lr"] = RATE * min(1.0, (done + 1) / WARM_UP) * left
+
+    def lost() -> torch.Tensor:
         asked, posed = zip(*itertools.islice(drawn, SIZE), strict=True)
         with torch.autocast("cpu", torch.bfloat16, enabled=halves):
             vectors = encoded(asker, tokenise([f"query: {question}" for question in asked]))
-        found = loss(vectors.float(), list(posed), told)
-        found.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(weights, 1.0)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-        done += 1
-        sums.append(found.item())
-        if done % 25 == 0:
-            print(f"step {done}  {(time.monotonic() - started) / 60:.1f} min  {np.mean(sums):.3f}", flush=True)
-            sums.clear()
-    return done
+        return loss(vectors.float(), list(posed), told)
+
+    return descend(asker, lost, RATE, minutes)
 
 
 def encoded(asker: Embedder, ids: list[list[int]]) -> torch.Tensor:
     """Unit vectors (questions, dimension), of CHUNK questions of like lengths at a time."""
-    order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
-    parts = [asker(padded([ids[i] for i in order[at : at + CHUNK]])) for at in range(0, len(order), CHUNK)]
-    return torch.cat(parts)[torch.tensor(order).argsort()]
+    chunks, places = chunked(ids, CHUNK)
+    return torch.cat([asker(chunk) for chunk in chunks])[places]
 
 
 def main() -> None:
