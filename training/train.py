@@ -10,6 +10,7 @@ import itertools
 import time
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -36,6 +37,7 @@ class Scale(NamedTuple):
 SMALL = Scale(16, 7e-5, 3e-4, 0.0, 0.0, 200, 0.65)  # far less than one epoch: nothing to regularise, and attention is 4 times faster
 LARGE = Scale(64, 1.2e-4, 5e-4, 0.1, 0.3, 2000, 0.5)  # on a GPU
 WARM_UP, TELL = 150, 50  # steps
+TRIED = 10  # products of each kind
 AGREEMENT_WEIGHT = 1.0
 RANKING_WEIGHT, GROUP_SPAN_WEIGHT = 0.5, 0.5  # of a group's losses: most of its windows have no answer
 EVIDENCE_WEIGHT = 0.3  # of the span loss where the span is a claim's evidence
@@ -43,10 +45,20 @@ MALLOPT = {-8: 1, -4: 0, -1: -1}  # glibc's M_ARENA_MAX, M_MMAP_MAX and M_TRIM_T
 WORD_WEIGHT = 4.0  # of a word that is not borne out: most are
 
 
+@cache
 def halved(device: torch.device) -> bool:
-    """Whether bfloat16 is quicker there: on a GPU, and on processors with instructions for it (elsewhere it is three times slower)."""
-    able = torch.cpu.get_capabilities()
-    return device.type == "cuda" or bool(able.get("avx512_bf16") or able.get("amx_bf16"))
+    """Whether bfloat16 is quicker there: on a GPU, and on some processors (others have its instructions and take twice as long)."""
+    return device.type == "cuda" or _product_time(torch.bfloat16) < _product_time(torch.float32)
+
+
+def _product_time(kind: torch.dtype) -> float:
+    """Seconds of a linear layer's product of the encoder's size: the best of TRIED."""
+    states, weight, took = torch.ones(2048, 384, dtype=kind), torch.ones(1536, 384, dtype=kind), []
+    for _ in range(TRIED):
+        started = time.perf_counter()
+        functional.linear(states, weight)
+        took.append(time.perf_counter() - started)
+    return min(took)
 
 
 def keep_memory() -> None:
