@@ -1,8 +1,8 @@
 """The reader's training loop: batches to weights.
 
-Takes an endless stream of batches and a time budget; gives a trained network. bfloat16 on a GPU and on processors that have
-instructions for it, float32 elsewhere (docs/decisions.md). The learning rate falls to zero with the time that is
-left, so the budget is kept whatever else the machine does. Checkpoints make it resumable.
+Takes an endless stream of batches and a time budget; gives a trained network. bfloat16 on a GPU and on processors where it is
+quicker, float32 elsewhere (docs/decisions.md). The learning rate falls to zero with the time that is left, so the budget is
+kept whatever else the machine does. Checkpoints make it resumable.
 """
 
 import ctypes
