@@ -14,7 +14,6 @@ from langchain_core.documents import Document
 from bench.squad import json_lines
 from index.embed import SentenceEncoder
 from rag import Hit, SpanReader
-from rag.read import Engine
 
 DEPTH = 100  # sentences that are read again
 
@@ -83,24 +82,6 @@ def ndcg(relevant: np.ndarray, k: int = 10) -> float:
     return float((relevant[:k] * gains[: len(relevant[:k])]).sum() / ideal) if ideal else 0.0
 
 
-class InBatches:
-    """An engine that runs many windows a few at a time, those of like lengths together: no logit changes, no padding is read."""
-
-    def __init__(self, engine: Engine, size: int = 16) -> None:
-        self._engine, self._size = engine, size
-
-    def run(self, ids: np.ndarray, mask: np.ndarray, passage: np.ndarray) -> tuple[np.ndarray, ...]:
-        """See `Engine`; what stands in the padding is meaningless."""
-        lengths = mask.sum(axis=1)
-        made = [np.zeros(shape, "f4") for shape in (ids.shape, ids.shape, ids.shape[:1], ids.shape)]
-        order = np.argsort(lengths)
-        for rows in (order[i : i + self._size] for i in range(0, len(order), self._size)):
-            longest = lengths[rows].max()
-            for whole, part in zip(made, self._engine.run(*(p[rows, :longest] for p in (ids, mask, passage))), strict=True):
-                whole[(rows, slice(longest)) if whole.ndim == 2 else rows] = part
-        return tuple(made)
-
-
 def reranked(
     pool: Pool, sentences: np.ndarray, questions: np.ndarray, reader: SpanReader, sample: int, seed: int
 ) -> dict[str, float]:
@@ -109,7 +90,6 @@ def reranked(
     After: by the reader's relevance, which weighs the cosine in.
     """
     before, after = [], []
-    reader = SpanReader(InBatches(reader.engine), reader.calibration)
     for row in random.Random(seed).sample(range(len(questions)), sample):
         cosines = sentences @ questions[row]
         ranked = np.argsort(-cosines)

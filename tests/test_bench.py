@@ -10,7 +10,7 @@ from conftest import OverlapReader, TrigramEncoder
 
 from bench import news, reliability, table
 from bench.refusals import SOME, refusals
-from bench.retrieval import InBatches, average_precision, ndcg
+from bench.retrieval import average_precision, ndcg
 from bench.squad import Item, read_squad
 from index import Index, build
 from rag import Hit, Reading
@@ -18,29 +18,6 @@ from training import ours
 from training.fitting import groups
 
 SVG = "{http://www.w3.org/2000/svg}"
-
-
-class Sums:
-    """An engine whose logits are sums of ids, and that notes how wide its batches were."""
-
-    def __init__(self) -> None:
-        self.widths: list[int] = []
-
-    def run(self, ids: np.ndarray, mask: np.ndarray, passage: np.ndarray) -> tuple[np.ndarray, ...]:
-        """See `rag.read.Engine`."""
-        self.widths.append(ids.shape[1])
-        kept = (ids * mask).astype("f4")
-        return kept, kept + passage, kept.sum(axis=1), -kept
-
-
-def test_an_engine_in_batches_gives_what_it_gives_whole() -> None:
-    lengths = [9, 2, 5, 7, 3, 9, 4]
-    mask = (np.arange(9) < np.array(lengths)[:, None]).astype(np.int64)
-    ids, passage = np.random.default_rng(0).integers(2, 99, mask.shape) * mask, mask.copy()
-    whole, parts = Sums(), Sums()
-    for one, other in zip(whole.run(ids, mask, passage), InBatches(parts, 3).run(ids, mask, passage), strict=True):
-        assert np.array_equal(one, other)
-    assert parts.widths == [4, 9, 9] and whole.widths == [9]
 
 
 def test_rankings_are_scored_as_the_field_does() -> None:
