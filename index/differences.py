@@ -57,7 +57,7 @@ def add(network: nn.Module, path: Path) -> None:
             raise ModelError(f"{path.name} does not fit the encoder: no tensor {name!r}. Reinstall: make install")
     changed = {name: state[name] + torch.from_numpy(difference) for name, difference in differences.items()}
     changed |= {name: torch.from_numpy(value.astype("f4")) for name, value in whole.items()}
-    network.load_state_dict(changed, strict=False, assign=True)  # copied into the old ones, mapped from a file, it takes four times as long
+    network.load_state_dict(changed, strict=False, assign=True)  # not copied into the old ones, mapped from a file: slower
 
 
 def _read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:

@@ -1,5 +1,7 @@
 """The 8-bit engines against torch's float32: the same states on any encoder, the same spans and neighbours with the bundled one."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -50,6 +52,27 @@ def test_states_are_nearly_those_of_the_encoder(small: BertModel, signed: bool) 
         )
     lost, without = (float((states - exact).norm() / exact.norm()) for states in (split, whole))
     assert lost < 0.05 and lost < without / 3
+
+
+def test_texts_of_like_lengths_are_run_together_and_no_padding_is_read(small: BertModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(3)
+    network = Quantised(small, ranges(small, rng.integers(0, 200, (40, 30)).tolist()))
+    lengths = [9, 2, 5, 7, 3, 9, 4]
+    ids = torch.from_numpy(rng.integers(2, 200, (len(lengths), 9)))
+    mask = (torch.arange(9) < torch.tensor(lengths)[:, None]).long()
+    run, shapes = network._session.run, list[tuple[int, ...]]()
+
+    def noted(outputs: None, fed: dict[str, np.ndarray]) -> list[np.ndarray]:
+        shapes.append(fed["mask"].shape)
+        made: list[np.ndarray] = run(outputs, fed)
+        return made
+
+    monkeypatch.setattr(network, "_session", SimpleNamespace(run=noted))
+    found = network(input_ids=ids, attention_mask=mask).last_hidden_state
+    assert shapes == [(4, 5), (3, 9)]
+    for row, length in enumerate(lengths):
+        alone = network(input_ids=ids[row : row + 1, :length], attention_mask=mask[row : row + 1, :length]).last_hidden_state
+        assert torch.allclose(found[row, :length], alone[0], atol=1e-5)
 
 
 @pytest.mark.model
